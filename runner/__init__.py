@@ -1,0 +1,1 @@
+"""Train PyTorch models from one strict YAML file."""

@@ -1,0 +1,167 @@
+"""What can go wrong, as data (`Problem`, `Location`) and as exceptions.
+
+The tree::
+
+    RunnerError
+    ├── ConfigError            a config has problems; carries all of them
+    ├── PluginError            a plugin is at fault; names its distribution
+    ├── RegistryError          a name is not, or not uniquely, offered (a KeyError too)
+    ├── SignatureError         a constructor's source could not be read
+    ├── BuildError             a component could not be built; names its place in the config
+    ├── CheckpointError        a checkpoint cannot be written or used
+    │   └── DamagedCheckpoint  its bytes are not the ones that were written
+    └── LaunchError            a process group could not be joined or started
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+__all__ = [
+    "BuildError",
+    "CheckpointError",
+    "ConfigError",
+    "DamagedCheckpoint",
+    "LaunchError",
+    "Location",
+    "Path",
+    "PluginError",
+    "Problem",
+    "RegistryError",
+    "RunnerError",
+    "SignatureError",
+    "dotted",
+]
+
+Path: TypeAlias = tuple[str | int, ...]
+"""Where a value stands in a config: keys and list indices from the top."""
+
+Severity: TypeAlias = Literal["error", "warning"]
+
+
+def dotted(path: Path) -> str:
+    """Write a path as users write it in an override: `param_scheduler.1.milestones`."""
+    return ".".join(str(part) for part in path)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Location:
+    """A place in a text that a person wrote.
+
+    Attributes:
+        file: The file's name as the user gave it; `<command line>` for overrides.
+        line: From 1. On the command line, the n-th override.
+        column: From 1, in characters.
+        width: How many characters to underline.
+        kind: Where the value came from.
+        via: Where an interpolated value was written, when that is another place.
+    """
+
+    file: str
+    line: int
+    column: int
+    width: int = 1
+    kind: Literal["file", "override", "environment", "default", "code"] = "file"
+    via: Location | None = None
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """One mistake: where, what was found, what is allowed, what to do next.
+
+    Attributes:
+        code: A stable slug (`unknown-key`), explained by `runner explain CODE`.
+        severity: Errors refuse the config, warnings do not.
+        path: Dotted path of the value, with list indices.
+        message: One sentence or two, without the place.
+        origin: Where to look; None only where no text stands behind the value.
+        suggestion: The bare key or type name that was probably meant.
+    """
+
+    code: str
+    path: str
+    message: str
+    severity: Severity = "error"
+    origin: Location | None = None
+    suggestion: str | None = None
+
+    def __str__(self) -> str:
+        place = f"{self.origin}: " if self.origin else ""
+        return f"{place}{self.severity}[{self.code}] {self.path}: {self.message}"
+
+
+class RunnerError(Exception):
+    """Whatever this package raises on purpose."""
+
+
+class ConfigError(RunnerError):
+    """A config that cannot be used, with every problem that was found.
+
+    Attributes:
+        problems: All of them, sorted by place.
+    """
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class PluginError(RunnerError):
+    """A plugin is at fault.
+
+    Attributes:
+        distribution: The installed distribution to mend or uninstall.
+    """
+
+    def __init__(self, message: str, *, distribution: str) -> None:
+        self.distribution = distribution
+        super().__init__(f"{distribution}: {message}")
+
+
+class RegistryError(RunnerError, KeyError):
+    """A name that nobody offers, or that two plugins offer.
+
+    Attributes:
+        suggestion: The name that was probably meant.
+    """
+
+    def __init__(self, message: str, *, suggestion: str | None = None) -> None:
+        self.suggestion = suggestion
+        super().__init__(message)
+
+    def __str__(self) -> str:
+        # KeyError shows the repr of its argument, which garbles a sentence.
+        return str(self.args[0])
+
+
+class SignatureError(RunnerError):
+    """The source of a constructor could not be found or read."""
+
+
+class BuildError(RunnerError):
+    """A component could not be built.
+
+    Attributes:
+        path: Where it stands in the config.
+    """
+
+    def __init__(self, message: str, *, path: Path = ()) -> None:
+        self.path = path
+        super().__init__(f"{dotted(path)}: {message}" if path else message)
+
+
+class CheckpointError(RunnerError):
+    """A checkpoint cannot be written or used."""
+
+
+class DamagedCheckpoint(CheckpointError):  # noqa: N818 - it is a state of a file before it is an error
+    """A checkpoint whose bytes are not the ones that were written."""
+
+
+class LaunchError(RunnerError):
+    """A process group could not be joined or started."""

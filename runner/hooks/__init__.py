@@ -3,7 +3,6 @@
 - `hook.py`: `Hook`, the 22 points and what a hook may ask there
 - `priority.py`: `Priority`, who comes first
 - `dispatch.py`: `HookList`, who is called at a point
-- `state.py`: what hooks put into a checkpoint
 - one file for each hook
 """
 

@@ -1,0 +1,111 @@
+"""`checkpoints.json`: which bytes belong under which name."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+__all__ = [
+    "INDEX_NAME",
+    "TEMPORARY_PATTERN",
+    "Index",
+    "Record",
+    "flush_folder",
+    "read_index",
+    "temporary",
+    "write_index",
+    "write_text",
+]
+
+INDEX_NAME: Final = "checkpoints.json"
+FORMAT: Final = 1
+TEMPORARY_SUFFIX: Final = ".part"
+TEMPORARY_PATTERN: Final = f".*{TEMPORARY_SUFFIX}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """What was written.
+
+    Attributes:
+        sha256: Digest of the file, in hexadecimal.
+        size: Length of the file in bytes.
+        step: Iterations that the run had finished.
+        order: Counts the saves into this folder; the clock plays no part in what is newest.
+        resumable: Whether it holds what a run needs to go on, and not the weights alone.
+    """
+
+    sha256: str
+    size: int
+    step: int
+    order: int
+    resumable: bool
+
+
+Index = dict[str, list[Record]]
+"""A file's name, and what may be found under it: two things while one replaces the other."""
+
+
+def read_index(folder: Path, on_damage: Callable[[Path, str], None] | None = None) -> Index:
+    """Read a folder's index; an empty one where there is none, or none that can be trusted.
+
+    Args:
+        folder: Where the checkpoints lie.
+        on_damage: Is told the index's path and what is wrong with it.
+    """
+    path = folder / INDEX_NAME
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        entries = content["checkpoints"]
+        if content["digest"] != _digest(entries):
+            raise ValueError("its digest does not match")  # noqa: TRY301 - one place tells all kinds of damage
+        return {name: [Record(**record) for record in records] for name, records in entries.items()}
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        if on_damage is not None:
+            on_damage(path, f"the index is damaged ({error}); checkpoints are verified by their own checksums")
+        return {}
+
+
+def write_index(folder: Path, index: Index) -> None:
+    """Replace a folder's index in one step, and flush it."""
+    entries = {name: [asdict(record) for record in records] for name, records in sorted(index.items())}
+    content = {"format": FORMAT, "digest": _digest(entries), "checkpoints": entries}
+    write_text(folder / INDEX_NAME, json.dumps(content, indent=1) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replace a small file in one step, so that it is never seen half written, and flush it."""
+    part = temporary(path)
+    with part.open("w", encoding="utf-8") as stream:
+        stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())
+    part.replace(path)
+    flush_folder(path.parent)
+
+
+def temporary(path: Path) -> Path:
+    """Return the name under which a file is written before it gets its own: hidden, and in the same folder."""
+    return path.with_name(f".{path.name}{TEMPORARY_SUFFIX}")
+
+
+def flush_folder(folder: Path) -> None:
+    """Make sure that the names in a folder are on the disk."""
+    if os.name == "nt":  # Windows can't open folders, and keeps names safe by itself.
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _digest(entries: dict[str, Any] | Iterable[Any]) -> str:
+    return hashlib.sha256(json.dumps(entries, sort_keys=True).encode()).hexdigest()

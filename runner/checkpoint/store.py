@@ -1,0 +1,388 @@
+"""A folder of checkpoints that a kill, a full disk or a flipped bit can cost one save, and never the run.
+
+A checkpoint is written under a temporary name and flushed, its digest goes into the index, and only then does it get
+its own name. So under a final name there is always a whole file, the one before it or the new one; and whether its
+bytes are still the ones that were written can be told, which neither zip nor torch checks on reading.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import struct
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, Any, Final, Literal, TypeAlias, cast
+
+import torch
+
+from runner.checkpoint.index import (
+    TEMPORARY_PATTERN,
+    Index,
+    Record,
+    flush_folder,
+    read_index,
+    temporary,
+    write_index,
+    write_text,
+)
+from runner.checkpoint.loader import load, read_meta
+from runner.errors import CheckpointError, DamagedCheckpoint
+
+__all__ = ["LAST_CHECKPOINT", "CheckpointStore", "find_latest_checkpoint"]
+
+LAST_CHECKPOINT: Final = "last_checkpoint"
+SUFFIXES: Final = frozenset({".pth", ".pt", ".ckpt"})
+"""What a file is called that is taken for a checkpoint though the index does not know it."""
+READ_SIZE: Final = 1 << 20
+
+OnDamage: TypeAlias = Callable[[Path, str], None]
+
+
+class CheckpointStore:
+    """The checkpoints of one folder.
+
+    It keeps nothing in memory: several stores over one folder see the same. One process writes.
+
+    Args:
+        folder: Where they lie; it is created by the first save.
+        on_damage: Is told the path of each damaged file that is come across, and what is wrong with it.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str], on_damage: OnDamage | None = None) -> None:
+        self.folder = Path(folder)
+        self._on_damage = on_damage
+
+    def save(self, state: dict[str, Any], name: str, *, step: int, resumable: bool | None = None) -> Path:
+        """Write a checkpoint; when this returns, it is on the disk under its name.
+
+        Args:
+            state: Plain data and tensors, as `to_plain` returns them.
+            name: The file's name. `{sha256}` in it becomes the first eight digits of the file's digest.
+            step: Iterations that the run has finished.
+            resumable: Whether a run can go on from it; by default, whether it holds an `optimizer`.
+
+        Raises:
+            CheckpointError: It could not be written. What there was before is as it was.
+        """
+        if Path(name).name != name:
+            raise CheckpointError(f"a checkpoint's name is {name!r}; it can't lead into another folder")
+        if resumable is None:
+            resumable = "optimizer" in state
+        part = temporary(self.folder / name)
+        try:
+            self._prepare()
+            sha256, size = self._write(state, part)
+            path = self.folder / name.replace("{sha256}", sha256[:8])
+            index = read_index(self.folder, self._on_damage)
+            record = Record(sha256=sha256, size=size, step=step, order=_next_order(index), resumable=resumable)
+            replaced = self._announce(index, path, record)
+            self._publish(part, path)
+            if replaced:
+                self._forget(path, record)
+        except OSError as error:
+            with suppress(OSError):
+                part.unlink(missing_ok=True)
+            raise CheckpointError(
+                f"{self.folder / name} could not be written: {error.strerror or error}; the checkpoints saved before it "
+                "are untouched. Make room, or set CheckpointHook's max_keep_ckpts or out_dir"
+            ) from error
+        return path
+
+    def newest(self) -> Path | None:
+        """Return the newest whole checkpoint that a run can go on from.
+
+        Damaged ones are told to `on_damage` and passed over. Where this folder has none at all, and `last_checkpoint`
+        names one in another folder (`CheckpointHook`'s `out_dir`), that folder is searched.
+
+        Returns:
+            None where there has never been one.
+
+        Raises:
+            DamagedCheckpoint: There are some, and every one of them is damaged.
+            CheckpointError: There are whole ones, and none of them holds more than weights.
+        """
+        damaged: list[str] = []
+        weights_only: list[str] = []
+        for path, record in self._candidates(damaged):
+            try:
+                purpose = _purpose(path, record)
+                if purpose == "resume":
+                    self.verify(path)
+                    return path
+            except DamagedCheckpoint as error:  # noqa: PERF203 - the next file is tried then
+                damaged.append(str(error))
+                self._report(path, str(error))
+            else:
+                if purpose == "weights":
+                    weights_only.append(path.name)
+        if damaged:
+            listing = "\n".join(f"  {reason}" for reason in damaged)
+            raise DamagedCheckpoint(
+                f"every checkpoint in {self.folder} is damaged, so there is nothing to resume from:\n{listing}\n"
+                "Delete them to start afresh"
+            )
+        if weights_only:
+            raise CheckpointError(
+                f"the checkpoints in {self.folder} hold weights without an optimizer's state, so a run can't go on from "
+                f"them: {', '.join(weights_only)}. Give one of them as load_from, or delete them to start afresh"
+            )
+        elsewhere = self._elsewhere()
+        return elsewhere.newest() if elsewhere else None
+
+    def at(self, step: int) -> Path:
+        """Return the checkpoint that was saved after a number of iterations.
+
+        Args:
+            step: Iterations that the run had finished.
+
+        Raises:
+            DamagedCheckpoint: It is damaged.
+            CheckpointError: There is none; the error lists those that there are.
+        """
+        found = {
+            path: self._step(path, record)
+            for path, record in self._candidates([])
+            if _purpose(path, record) == "resume"
+        }
+        for path, its_step in found.items():
+            if its_step == step:
+                self.verify(path)
+                return path
+        listing = ", ".join(f"{path.name} (step {its_step})" for path, its_step in found.items()) or "none at all"
+        raise CheckpointError(f"{self.folder} has no checkpoint of step {step}; there are: {listing}")
+
+    def verify(self, path: str | os.PathLike[str]) -> None:
+        """Check that a checkpoint holds the bytes that were written.
+
+        By the digest in the index, which covers every byte; a file that the index does not know by its zip archive's
+        own checksums, which cover the content.
+
+        Args:
+            path: A checkpoint of this folder, or one elsewhere.
+
+        Raises:
+            DamagedCheckpoint: It does not.
+            CheckpointError: There is no such file.
+        """
+        file = Path(path)
+        if not file.is_file():
+            raise CheckpointError(f"{file}: there is no such checkpoint")
+        records = read_index(file.parent, self._on_damage).get(file.name)
+        if records is None:
+            _verify_by_itself(file)
+            return
+        size = file.stat().st_size
+        if not any(record.size == size for record in records):
+            sizes = " or ".join(str(record.size) for record in records)
+            raise DamagedCheckpoint(f"{file} is damaged: it has {size} bytes, {sizes} were written")
+        if not any(record.sha256 == _digest(file) for record in records):
+            raise DamagedCheckpoint(f"{file} is damaged: its SHA-256 is not that of the bytes that were written")
+
+    def remove(self, path: str | os.PathLike[str]) -> bool:
+        """Delete a checkpoint, then its entry; whether there was one.
+
+        Args:
+            path: A checkpoint of this folder.
+        """
+        file = self.folder / Path(path).name
+        existed = file.exists()
+        file.unlink(missing_ok=True)
+        index = read_index(self.folder, self._on_damage)
+        if index.pop(file.name, None) is not None:
+            write_index(self.folder, index)
+        return existed
+
+    def _prepare(self) -> None:
+        """Make the folder, and clear away what killed saves left behind."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for leftover in self.folder.glob(TEMPORARY_PATTERN):
+            leftover.unlink(missing_ok=True)
+
+    def _write(self, state: dict[str, Any], part: Path) -> tuple[str, int]:
+        """Write and flush the temporary file; its digest and its size."""
+        with part.open("wb", buffering=READ_SIZE) as stream:
+            digesting = _DigestingStream(stream)
+            torch.save(state, cast("IO[bytes]", digesting))
+            digesting.finish()
+            os.fsync(stream.fileno())
+        return digesting.sha256.hexdigest(), digesting.size
+
+    def _announce(self, index: Index, path: Path, record: Record) -> bool:
+        """Put a file into the index before it gets its name; whether it will replace one."""
+        replaced = path.exists()
+        before = index.get(path.name, []) if replaced else []
+        if replaced and not before:
+            size = path.stat().st_size
+            before = [Record(sha256=_digest(path), size=size, step=record.step, order=0, resumable=record.resumable)]
+        index[path.name] = [record, *before]
+        write_index(self.folder, index)
+        return replaced
+
+    def _publish(self, part: Path, path: Path) -> None:
+        """Give the file its name, and make sure that the name is on the disk."""
+        part.replace(path)
+        flush_folder(self.folder)
+
+    def _forget(self, path: Path, record: Record) -> None:
+        """Take what was replaced out of the index."""
+        index = read_index(self.folder, self._on_damage)
+        index[path.name] = [record]
+        write_index(self.folder, index)
+
+    def _candidates(self, unreadable: list[str]) -> Iterator[tuple[Path, Record | None]]:
+        """Every file that could be a checkpoint, the newest first; those not in the index without a record.
+
+        Args:
+            unreadable: Takes what is wrong with the files that do not even say which step they are of.
+        """
+        if not self.folder.is_dir():
+            return
+        index = read_index(self.folder, self._on_damage)
+        known = [(path, records[0]) for name, records in index.items() if (path := self.folder / name).is_file()]
+        known.sort(key=lambda item: item[1].order, reverse=True)
+        strangers: list[tuple[int, int, Path]] = []
+        for path in sorted(self.folder.iterdir()):
+            if path.suffix in SUFFIXES and path.name not in index and not path.name.startswith(".") and path.is_file():
+                try:
+                    strangers.append((self._step(path, None), path.stat().st_mtime_ns, path))
+                except CheckpointError as error:
+                    unreadable.append(str(error))
+                    self._report(path, str(error))
+        strangers.sort(reverse=True)
+        while known or strangers:
+            # A file that the index does not know is newer than one that it knows if it is further on and younger.
+            if strangers and (not known or _is_newer(strangers[0], known[0])):
+                yield strangers.pop(0)[2], None
+            else:
+                yield known.pop(0)
+
+    def _step(self, path: Path, record: Record | None) -> int:
+        if record is not None:
+            return record.step
+        step = read_meta(path).get("iter", 0)
+        return step if isinstance(step, int) else 0
+
+    def _elsewhere(self) -> CheckpointStore | None:
+        """The store of the folder that `last_checkpoint` points into, if that is another one."""
+        named = find_latest_checkpoint(self.folder)
+        if named is None or not Path(named).is_file() or Path(named).parent.resolve() == self.folder.resolve():
+            return None
+        return CheckpointStore(Path(named).parent, self._on_damage)
+
+    def _report(self, path: Path, reason: str) -> None:
+        if self._on_damage is not None:
+            self._on_damage(path, reason)
+
+
+class _DigestingStream:
+    """Takes what torch writes, in the order in which it is written, and digests it on the way.
+
+    A failure to write is kept until torch is done: its C++ writer answers an exception within with one of its own that
+    hides the cause, or by ending the process.
+    """
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        self._failure: OSError | None = None
+        self.sha256 = hashlib.sha256()
+        self.size = 0
+
+    def write(self, data: Any) -> int:
+        length = memoryview(data).nbytes
+        if self._failure is None:
+            self.sha256.update(data)
+            self.size += length
+            try:
+                self._stream.write(data)
+            except OSError as error:
+                self._failure = error
+        return length
+
+    def flush(self) -> None:
+        if self._failure is None:
+            try:
+                self._stream.flush()
+            except OSError as error:
+                self._failure = error
+
+    def finish(self) -> None:
+        """Flush; raise what went wrong while writing."""
+        self.flush()
+        if self._failure is not None:
+            raise self._failure
+
+
+def find_latest_checkpoint(path: str | os.PathLike[str]) -> str | None:
+    """Return what a work directory's `last_checkpoint` names, if there is one.
+
+    Args:
+        path: The work directory.
+    """
+    try:
+        return (Path(path) / LAST_CHECKPOINT).read_text(encoding="utf-8").strip() or None
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def note_latest_checkpoint(work_dir: str | os.PathLike[str], path: str | os.PathLike[str]) -> None:
+    """Write a work directory's `last_checkpoint`.
+
+    Args:
+        work_dir: The work directory.
+        path: The checkpoint; its absolute path is written.
+    """
+    write_text(Path(work_dir) / LAST_CHECKPOINT, str(Path(path).absolute()))
+
+
+def _purpose(path: Path, record: Record | None) -> Literal["resume", "weights", "other"]:
+    """What a checkpoint is there for: to go on from, a run's weights alone, or something else."""
+    if record is not None:
+        parts = {"meta", "optimizer"} if record.resumable else {"meta"}
+    else:
+        parts = set(read_meta(path)["keys"])
+    if "optimizer" in parts:
+        return "resume"
+    # A run may have a best checkpoint before it has its first periodic one: it has none to go on from then.
+    return "weights" if "meta" in parts and not path.name.startswith("best_") else "other"
+
+
+def _next_order(index: Index) -> int:
+    return max((record.order for records in index.values() for record in records), default=0) + 1
+
+
+def _is_newer(stranger: tuple[int, int, Path], known: tuple[Path, Record]) -> bool:
+    step, modified, _ = stranger
+    path, record = known
+    return step > record.step and modified >= path.stat().st_mtime_ns
+
+
+def _digest(file: Path) -> str:
+    sha256 = hashlib.sha256()
+    with file.open("rb") as stream:
+        while block := stream.read(READ_SIZE):
+            sha256.update(block)
+    return sha256.hexdigest()
+
+
+_ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, struct.error, RuntimeError, ValueError, EOFError, OverflowError, OSError)
+"""What Python's reader of zip archives raises, by which byte is wrong."""
+
+
+def _verify_by_itself(file: Path) -> None:
+    """Verify a file that the index does not know."""
+    if not zipfile.is_zipfile(file):
+        # The format before torch 1.6 has no checksums; a truncated zip archive ends up here too.
+        load(file)
+        return
+    try:
+        with zipfile.ZipFile(file) as archive:
+            wrong = archive.testzip()
+    except _ZIP_ERRORS as error:
+        raise DamagedCheckpoint(f"{file} is damaged: {str(error) or type(error).__name__}") from error
+    if wrong is not None:
+        raise DamagedCheckpoint(f"{file} is damaged: the checksum of {wrong} within it does not match")
+    read_meta(file)

@@ -1,0 +1,153 @@
+"""A composed config in, all its problems out: fields, components, rules, and what plugins add."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from runner.errors import Path, Problem, Severity, dotted
+from runner.plugin import Catalog, default_plugins
+from runner.validation import fields
+from runner.validation.components import Components
+from runner.validation.keywords import make_validator
+from runner.validation.local_code import read_local_code
+from runner.validation.misplaced import owners
+from runner.validation.mistake import Mistake, unknown_key
+from runner.validation.rules import RULES, Context, origin_of
+
+if TYPE_CHECKING:
+    from runner.config import Composition, Config
+
+__all__ = ["check"]
+
+_OPAQUE = frozenset({"bad-interpolation", "cyclic-interpolation", "missing-variable"})
+"""Problems of a config that leave nothing behind that could be looked at."""
+
+PluginCheck = Callable[["Config"], Iterable[Problem]]
+
+
+def check(
+    composition: Composition | Config,
+    catalog: Catalog | None = None,
+    *,
+    missing_types: Severity = "error",
+    plugin_check: PluginCheck | None = None,
+) -> list[Problem]:
+    """Find every mistake in a config, without importing what it names.
+
+    Args:
+        composition: What `runner.config.compose` gives, or a `Config`. Its own problems are among the result.
+        catalog: The components on offer; by default what is installed.
+        missing_types: How severe a type is that nobody offers; `warning` checks a config away from its plugins.
+        plugin_check: What plugins find wrong themselves (`runner_check`); by default the installed plugins, where
+            the catalog is theirs. Asked only of a config that is otherwise in order.
+
+    Returns:
+        The problems, sorted by file, line and column.
+    """
+    composed: Composition = getattr(composition, "composition", composition)
+    if catalog is None or plugin_check is None:
+        plugins = default_plugins()
+        catalog = plugins.catalog if catalog is None else catalog
+        plugin_check = plugins.check if plugin_check is None and catalog is plugins.catalog else plugin_check
+    found = list(composed.problems)
+    if composed.data or not found:
+        found += _own_problems(composed, catalog, missing_types)
+        if plugin_check is not None and not any(problem.severity == "error" for problem in found):
+            found += _placed(plugin_check(_as_config(composition, composed)), composed)
+    return _sorted([*found, *catalog.problems])
+
+
+def _own_problems(composed: Composition, catalog: Catalog, missing_types: Severity) -> list[Problem]:
+    data: Mapping[str, Any] = composed.data
+    local = read_local_code(data.get("custom_imports"), composed, catalog)
+    scope = data.get("default_scope")
+    components = Components(
+        local.catalog,
+        scope=scope if isinstance(scope, str) else None,
+        missing_types=missing_types,
+        folders=local.folders,
+    )
+    context = Context(data=data, marks=composed.marks)
+    found = list(local.problems)
+    found += [_problem(mistake, path, composed) for mistake, path in _mistakes(data, components)]
+    for rule in RULES:
+        found += rule(context)
+    return [problem for problem in found if not _said(problem, composed)]
+
+
+def _mistakes(data: Mapping[str, Any], components: Components) -> Iterator[tuple[Mistake, Path]]:
+    """Hold each top-level field against its own file; the root itself is never walked."""
+    validator = make_validator(components)({})
+    root = fields.root()
+    found: list[tuple[Mistake, Path]] = []
+    for key in data:
+        if key not in root["properties"]:
+            found.append((unknown_key(key, root), (key,)))
+            continue
+        errors = [Mistake.of(error) for error in validator.descend(data[key], fields.load(key), path=key)]
+        # What is not read at all need not be right.
+        unread = [error for error in errors if error.code == "not-supported-yet"]
+        found += [(error, tuple(error.path)) for error in unread or errors]
+    suggested = {mistake.suggestion for mistake, path in found if len(path) == 1}
+    for name in root["required"]:
+        if name not in data and name not in suggested:
+            found.append((Mistake("missing; every run needs it", code="missing-key", at="key"), (name,)))
+    for mistake, path in found:
+        if mistake.code == "unknown-key" and mistake.suggestion is None and not mistake.final:
+            mistake.message = owners(str(path[-1]), path[:-1], data, components.visited) or mistake.message
+        yield mistake, path
+
+
+def _problem(mistake: Mistake, path: Path, composed: Composition) -> Problem:
+    origin = origin_of(composed.marks, path, mistake.at)
+    came = f" (it came from {origin.via})" if origin.via else ""
+    return Problem(
+        code=mistake.code,
+        severity=mistake.severity,
+        path=dotted(path),
+        message=mistake.message + came,
+        origin=origin,
+        suggestion=mistake.suggestion,
+    )
+
+
+def _said(problem: Problem, composed: Composition) -> bool:
+    """Whether the config's own problems tell of the same mistake already: at that path, or of all that is above it."""
+    for other in composed.problems:
+        below = problem.path.startswith(f"{other.path}.")
+        if problem.path == other.path or (below and other.code in _OPAQUE):
+            return True
+    return False
+
+
+def _placed(problems: Iterable[Problem], composed: Composition) -> Iterator[Problem]:
+    for problem in problems:
+        if problem.origin is None:
+            path = tuple(int(part) if part.isdigit() else part for part in problem.path.split("."))
+            yield dataclasses.replace(problem, origin=composed.marks.value_at(path))
+        else:
+            yield problem
+
+
+def _as_config(given: Composition | Config, composed: Composition) -> Config:
+    from runner.config import Config
+
+    return given if isinstance(given, Config) else Config(composed)
+
+
+def _sorted(problems: Sequence[Problem]) -> list[Problem]:
+    """By place; what an alias or an interpolation shows in several places is said once."""
+    kept: dict[Any, Problem] = {}
+    for problem in problems:
+        place = problem.origin and (problem.origin.via or problem.origin)
+        text = problem.path.rpartition(".")[2]
+        key = (problem.code, text, place and (place.file, place.line, place.column), place is None and problem.message)
+        kept.setdefault(key, problem)
+
+    def order(problem: Problem) -> tuple[bool, str, int, int]:
+        origin = problem.origin
+        return (origin is None, origin.file, origin.line, origin.column) if origin else (True, "", 0, 0)
+
+    return sorted(kept.values(), key=order)

@@ -1,0 +1,146 @@
+"""The user's own files under `custom_imports`: read as text, never run, and their components put beside the others."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from importlib.machinery import PathFinder
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from runner.errors import Path as KeyPath
+from runner.errors import Problem, RegistryError, RunnerError, Severity, SignatureError, dotted
+from runner.plugin import Catalog
+from runner.signature import scan
+
+if TYPE_CHECKING:
+    from runner.config import Composition
+
+__all__ = ["LocalCode", "read_local_code"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalCode:
+    """What a config's own files add.
+
+    Attributes:
+        catalog: The catalog with their components; the given one where there are none.
+        folders: Where the files lie, for reading classes that they import from each other.
+        problems: What could not be found or read.
+    """
+
+    catalog: Catalog
+    folders: tuple[Path, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+
+def read_local_code(section: Any, composed: Composition, catalog: Catalog) -> LocalCode:
+    """Read the files that `custom_imports` names.
+
+    Args:
+        section: The field's value; anything but a mapping with `imports` is left to the field's schema.
+        composed: The config, for the places of its values.
+        catalog: What is on offer without them.
+    """
+    paths = list(_imports(section))
+    if not paths:
+        return LocalCode(catalog=catalog)
+    severity: Severity = "warning" if section.get("allow_failed_imports") is True else "error"
+    catalog = catalog.copy()
+    folders: list[Path] = []
+    problems: list[Problem] = []
+    for place, name in paths:
+        problems += _add(name, place, composed, catalog, folders, severity)
+    return LocalCode(catalog=catalog, folders=tuple(dict.fromkeys(folders)), problems=tuple(problems))
+
+
+def _add(
+    name: str, place: KeyPath, composed: Composition, catalog: Catalog, folders: list[Path], severity: Severity
+) -> list[Problem]:
+    """Put one import's components into the catalog; returns what is wrong with it."""
+    folder = _folder(composed, place)
+    try:
+        file = _file(name, folder) if _is_path(name) else _module(name, folder)
+        local = scan(file) if file is not None else None
+        for entry in local.entries if local is not None else ():
+            catalog.add(entry)
+    except _UnusableError as error:
+        return [_problem(error.code, place, str(error), composed, severity)]
+    except (SignatureError, RegistryError) as error:
+        return [_problem("component-unreadable", place, str(error), composed, severity)]
+    if local is None:
+        return []
+    folders.append(local.folder)
+    return [_problem("component-unreadable", place, note, composed, "warning") for note in local.notes]
+
+
+class _UnusableError(RunnerError):
+    """An import that can't be followed."""
+
+    def __init__(self, code: str, message: str) -> None:
+        self.code = code
+        super().__init__(message)
+
+
+def _imports(section: Any) -> Iterator[tuple[KeyPath, str]]:
+    imports = section.get("imports") if isinstance(section, dict) else None
+    place: KeyPath = ("custom_imports", "imports")
+    if isinstance(imports, str):
+        yield place, imports
+    elif isinstance(imports, list):
+        for index, name in enumerate(imports):
+            if isinstance(name, str):
+                yield (*place, index), name
+
+
+def _folder(composed: Composition, place: KeyPath) -> Path:
+    """The folder of the file that names an import; of the config where no file does (an override, Python code)."""
+    origin = composed.marks.value_at(place)
+    origin = origin.via or origin
+    if origin.kind != "file" and composed.sources:
+        return Path(next(iter(composed.sources))).parent
+    return Path(origin.file).parent
+
+
+def _is_path(name: str) -> bool:
+    return name.endswith(".py") or name.startswith(".") or "/" in name
+
+
+def _file(name: str, folder: Path) -> Path:
+    file = (folder / name).resolve()
+    if not file.is_relative_to(folder.resolve()):
+        raise _UnusableError(
+            "import-outside", f"'{name}' lies outside {folder.resolve()}; a config's files lie beside or below it"
+        )
+    if file.is_dir():
+        file /= "__init__.py"
+    if not file.is_file():
+        near = sorted(other.name for other in folder.glob("*.py"))
+        there = f"; there {'are' if len(near) > 1 else 'is'} {', '.join(near)}" if near else ""
+        raise _UnusableError("import-not-found", f"there is no file {file}{there}")
+    return file
+
+
+def _module(name: str, folder: Path) -> Path | None:
+    """The source of an importable module, found by path: looking it up by its full name would import its parents."""
+    if not all(part.isidentifier() for part in name.split(".")):
+        raise _UnusableError("import-not-found", f"'{name}' is no module's name; a file is written './{name}.py'")
+    search: Sequence[str] = [*sys.path, str(folder.resolve())]
+    spec = None
+    for part in name.split("."):
+        spec = PathFinder.find_spec(part, search)
+        if spec is None:
+            raise _UnusableError(
+                "import-not-found",
+                f"no module '{name}' is installed or lies in {folder.resolve()}; a file is written './{name}.py'",
+            )
+        search = list(spec.submodule_search_locations or ())
+    # A namespace package or a compiled module has no text to read.
+    source = spec.origin if spec is not None else None
+    return Path(source) if source is not None and source.endswith(".py") else None
+
+
+def _problem(code: str, place: KeyPath, message: str, composed: Composition, severity: Severity) -> Problem:
+    origin = composed.marks.value_at(place)
+    return Problem(code=code, path=dotted(place), message=message, severity=severity, origin=origin)

@@ -1,0 +1,30 @@
+"""Fields that are only of use together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from runner.errors import Problem
+from runner.validation.rules.context import Context
+
+__all__ = ["TRIPLES", "not_built_together"]
+
+TRIPLES = (
+    ("train_dataloader", "train_cfg", "optim_wrapper"),
+    ("val_dataloader", "val_cfg", "val_evaluator"),
+    ("test_dataloader", "test_cfg", "test_evaluator"),
+)
+
+
+def not_built_together(context: Context) -> Iterator[Problem]:
+    """A loop needs its data and what it does with the outputs: all three, or none."""
+    for triple in TRIPLES:
+        given = [name for name in triple if context.has(name)]
+        missing = [name for name in triple if not context.has(name)]
+        if not given or not missing or any(context.misspelt(name) for name in missing):
+            continue
+        message = (
+            f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing beside it; "
+            f"give all of {', '.join(triple)}, or none"
+        )
+        yield context.problem("not-built-together", (given[0],), message)

@@ -51,12 +51,12 @@ Index = dict[str, list[Record]]
 """A file's name, and what may be found under it: two things while one replaces the other."""
 
 
-def read_index(folder: Path, on_damage: Callable[[Path, str], None] | None = None) -> Index:
+def read_index(folder: Path, on_damage: Callable[[str], object] | None = None) -> Index:
     """Read a folder's index; an empty one where there is none, or none that can be trusted.
 
     Args:
         folder: Where the checkpoints lie.
-        on_damage: Is told the index's path and what is wrong with it.
+        on_damage: Is told if the index is damaged, in a sentence that names it.
     """
     path = folder / INDEX_NAME
     try:
@@ -69,7 +69,7 @@ def read_index(folder: Path, on_damage: Callable[[Path, str], None] | None = Non
         return {}
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         if on_damage is not None:
-            on_damage(path, f"the index is damaged ({error}); checkpoints are verified by their own checksums")
+            on_damage(f"{path} is damaged ({error}); the checkpoints are verified by their own checksums")
         return {}
 
 

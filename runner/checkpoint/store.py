@@ -39,7 +39,7 @@ SUFFIXES: Final = frozenset({".pth", ".pt", ".ckpt"})
 """What a file is called that is taken for a checkpoint though the index does not know it."""
 READ_SIZE: Final = 1 << 20
 
-OnDamage: TypeAlias = Callable[[Path, str], None]
+OnDamage: TypeAlias = Callable[[str], object]
 
 
 class CheckpointStore:
@@ -49,7 +49,7 @@ class CheckpointStore:
 
     Args:
         folder: Where they lie; it is created by the first save.
-        on_damage: Is told the path of each damaged file that is come across, and what is wrong with it.
+        on_damage: Is told of each damaged file that is come across, in a sentence that names it.
     """
 
     def __init__(self, folder: str | os.PathLike[str], on_damage: OnDamage | None = None) -> None:
@@ -92,11 +92,14 @@ class CheckpointStore:
             ) from error
         return path
 
-    def newest(self) -> Path | None:
+    def newest(self, on_damage: OnDamage | None = None) -> Path | None:
         """Return the newest whole checkpoint that a run can go on from.
 
-        Damaged ones are told to `on_damage` and passed over. Where this folder has none at all, and `last_checkpoint`
-        names one in another folder (`CheckpointHook`'s `out_dir`), that folder is searched.
+        Damaged ones are named and passed over. Where this folder has none at all, and `last_checkpoint` names one in
+        another folder (`CheckpointHook`'s `out_dir`), that folder is searched.
+
+        Args:
+            on_damage: Takes the place of the store's own.
 
         Returns:
             None where there has never been one.
@@ -105,6 +108,8 @@ class CheckpointStore:
             DamagedCheckpoint: There are some, and every one of them is damaged.
             CheckpointError: There are whole ones, and none of them holds more than weights.
         """
+        if on_damage is not None:
+            return CheckpointStore(self.folder, on_damage).newest()
         damaged: list[str] = []
         weights_only: list[str] = []
         for path, record in self._candidates(damaged):
@@ -115,7 +120,7 @@ class CheckpointStore:
                     return path
             except DamagedCheckpoint as error:  # noqa: PERF203 - the next file is tried then
                 damaged.append(str(error))
-                self._report(path, str(error))
+                self._report(str(error))
             else:
                 if purpose == "weights":
                     weights_only.append(path.name)
@@ -133,7 +138,7 @@ class CheckpointStore:
         elsewhere = self._elsewhere()
         return elsewhere.newest() if elsewhere else None
 
-    def at(self, step: int) -> Path:
+    def at_step(self, step: int) -> Path:
         """Return the checkpoint that was saved after a number of iterations.
 
         Args:
@@ -251,7 +256,7 @@ class CheckpointStore:
                     strangers.append((self._step(path, None), path.stat().st_mtime_ns, path))
                 except CheckpointError as error:
                     unreadable.append(str(error))
-                    self._report(path, str(error))
+                    self._report(str(error))
         strangers.sort(reverse=True)
         while known or strangers:
             # A file that the index does not know is newer than one that it knows if it is further on and younger.
@@ -273,9 +278,9 @@ class CheckpointStore:
             return None
         return CheckpointStore(Path(named).parent, self._on_damage)
 
-    def _report(self, path: Path, reason: str) -> None:
+    def _report(self, message: str) -> None:
         if self._on_damage is not None:
-            self._on_damage(path, reason)
+            self._on_damage(message)
 
 
 class _DigestingStream:

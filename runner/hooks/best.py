@@ -1,0 +1,94 @@
+"""Which of two scores is the better one, and which is the best so far."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import inf
+from typing import Final, Literal, TypeAlias
+
+from runner.errors import BuildError
+
+__all__ = ["GREATER_KEYS", "LESS_KEYS", "Best", "Rule", "find_metric", "infer_rule"]
+
+Rule: TypeAlias = Literal["greater", "less"]
+
+GREATER_KEYS: Final = ("acc", "top", "AR@", "auc", "precision", "mAP", "mDice", "mIoU", "mAcc", "aAcc")
+"""Metrics of which more is better: a name that equals one of these, or holds one."""
+LESS_KEYS: Final = ("loss",)
+"""Metrics of which less is better."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Best:
+    """The best score of a metric so far.
+
+    Attributes:
+        metric: The metric's name.
+        rule: Whether `greater` or `less` is better.
+        score: The score; the worst possible one as long as there is none.
+        path: The checkpoint with these weights, None as long as there is none.
+    """
+
+    metric: str
+    rule: Rule
+    score: float
+    path: str | None = None
+
+    @classmethod
+    def none_yet(cls, metric: str, rule: Rule) -> Best:
+        """Start with a score that any other beats."""
+        return cls(metric=metric, rule=rule, score=-inf if rule == "greater" else inf)
+
+    def is_beaten_by(self, score: float) -> bool:
+        """Whether a score is better than the best; NaN never is."""
+        return score > self.score if self.rule == "greater" else score < self.score
+
+
+def infer_rule(metric: str, greater_keys: Sequence[str], less_keys: Sequence[str]) -> Rule:
+    """Guess from a metric's name, in any case, whether more or less of it is better.
+
+    The name is looked for among the keys, those of `greater` first; then each key within the name.
+
+    Args:
+        metric: The name, as the evaluator gives it.
+        greater_keys: Names, or parts of names, of which more is better.
+        less_keys: Names, or parts of names, of which less is better.
+
+    Raises:
+        BuildError: The name says nothing.
+    """
+    name = metric.lower()
+    greater = [key.lower() for key in greater_keys]
+    less = [key.lower() for key in less_keys]
+    if name in greater:
+        return "greater"
+    if name in less:
+        return "less"
+    if any(key in name for key in greater):
+        return "greater"
+    if any(key in name for key in less):
+        return "less"
+    raise BuildError(
+        f"CheckpointHook: save_best names '{metric}', whose name does not tell whether more or less of it is better; "
+        "set rule to 'greater' or 'less'"
+    )
+
+
+def find_metric(metric: str, metrics: Sequence[str]) -> None:
+    """Make sure that a validation gave the metric that `save_best` names.
+
+    Args:
+        metric: The metric's name.
+        metrics: What the validation gave.
+
+    Raises:
+        BuildError: It did not; the error lists what it gave.
+    """
+    if metric in metrics:
+        return
+    close = difflib.get_close_matches(metric, metrics, n=1) or [name for name in metrics if name.endswith(f"/{metric}")]
+    hint = f"; did you mean '{close[0]}'?" if close else ""
+    listing = ", ".join(f"'{name}'" for name in metrics)
+    raise BuildError(f"CheckpointHook: save_best names '{metric}', but the validation gave {listing}{hint}")

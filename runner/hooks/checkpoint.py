@@ -1,0 +1,333 @@
+"""Saves checkpoints: periodically, the last one, and the best ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import isfinite
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
+
+from runner.checkpoint.format import to_plain
+from runner.checkpoint.loader import load
+from runner.checkpoint.store import CheckpointStore, note_latest_checkpoint
+from runner.errors import BuildError
+from runner.hooks.best import GREATER_KEYS, LESS_KEYS, Best, Rule, find_metric, infer_rule
+from runner.hooks.hook import Hook
+from runner.kinds import Interval
+
+if TYPE_CHECKING:
+    from runner.runner import Runner
+
+__all__ = ["CheckpointHook"]
+
+
+class CheckpointHook(Hook):
+    """Saves a checkpoint every few epochs or iterations, and the best ones by the metrics of the validation.
+
+    An old checkpoint is deleted only when the one that takes its place is whole and on the disk. After each save,
+    `last_checkpoint` in the work directory names the newest. What the hook knows is in the checkpoint, and in the
+    message hub under `last_ckpt`, `keep_ckpt_ids`, `best_score` and `best_ckpt` (with several metrics
+    `best_score_<metric>` and `best_ckpt_<metric>`).
+
+    Args:
+        interval: Save every so many epochs or iterations; -1 for never, but for the last and the best.
+        by_epoch: Whether `interval`, `save_begin` and the files' numbers count epochs; iterations otherwise.
+        save_optimizer: Whether a checkpoint holds the optimizer's state, which a resume needs.
+        save_param_scheduler: Whether a checkpoint holds the parameter schedulers' state.
+        out_dir: Checkpoints go into a folder of this one, named like the work directory; by default into the work
+            directory itself.
+        max_keep_ckpts: How many periodic checkpoints are kept; -1 for all. The best ones do not count.
+        save_last: Whether the last epoch or iteration is saved whatever the interval.
+        save_best: The metric, or the metrics, whose best checkpoint is kept as `best_<metric>_epoch_<n>.pth`, weights
+            without the optimizer's state; `auto` is the first metric of the first validation.
+        rule: Whether `greater` or `less` is better, for all metrics or one by one; by default told by their names.
+        greater_keys: Names, or parts of names, of metrics of which more is better.
+        less_keys: Names, or parts of names, of metrics of which less is better.
+        filename_tmpl: The periodic files' name, with one `{}` for the number; by default `epoch_{}.pth` or
+            `iter_{}.pth`.
+        published_keys: After the training, the last and the best checkpoints are written once more with these parts
+            alone, the file's digest in their names.
+        save_begin: The epoch or iteration with which the periodic saves begin.
+
+    Attributes:
+        bests: The best score of each metric of `save_best`, and its checkpoint.
+        last_ckpt: The newest periodic checkpoint.
+    """
+
+    priority = "VERY_LOW"
+
+    def __init__(
+        self,
+        interval: Annotated[int, Interval(ge=-1)] = -1,
+        by_epoch: bool = True,
+        save_optimizer: bool = True,
+        save_param_scheduler: bool = True,
+        out_dir: str | Path | None = None,
+        max_keep_ckpts: Annotated[int, Interval(ge=-1)] = -1,
+        save_last: bool = True,
+        save_best: str | list[str] | None = None,
+        rule: Literal["greater", "less"] | list[Literal["greater", "less"]] | None = None,
+        greater_keys: Sequence[str] | None = None,
+        less_keys: Sequence[str] | None = None,
+        filename_tmpl: str | None = None,
+        published_keys: str | list[str] | None = None,
+        save_begin: Annotated[int, Interval(ge=0)] = 0,
+    ) -> None:
+        self.interval = interval
+        self.by_epoch = by_epoch
+        self.save_optimizer = save_optimizer
+        self.save_param_scheduler = save_param_scheduler
+        self.out_dir = str(out_dir) if out_dir is not None else ""
+        self.max_keep_ckpts = max_keep_ckpts
+        self.save_last = save_last
+        self.filename_tmpl = filename_tmpl or ("epoch_{}.pth" if by_epoch else "iter_{}.pth")
+        self.published_keys = _names("published_keys", published_keys)
+        self.save_begin = save_begin
+        self.greater_keys = _names("greater_keys", greater_keys) or GREATER_KEYS
+        self.less_keys = _names("less_keys", less_keys) or LESS_KEYS
+        self.save_best = _names("save_best", save_best)
+        self._rules = _rules(rule, self.save_best)
+        self.last_ckpt: str | None = None
+        self.keep_ckpt_ids: list[int] = []
+        self.bests: dict[str, Best] = {}
+        self._is_training = False
+        if self.save_best and self.save_best != ("auto",):
+            self._follow(self.save_best)
+        self._check()
+
+    @property
+    def best_ckpt_path(self) -> str | None:
+        """The best checkpoint by the first metric of `save_best`."""
+        return next((best.path for best in self.bests.values()), None)
+
+    def before_train(self, runner: Runner) -> None:
+        """Find the folder, and what a resumed run has told about what lies in it."""
+        folder = Path(runner.work_dir)
+        if self.out_dir:
+            folder = Path(self.out_dir, folder.absolute().name)
+        self._folder = folder
+        self._store = CheckpointStore(folder, runner.logger.warning)
+        runner.logger.info("checkpoints will be saved to %s", folder)
+        self._is_training = True
+        if self.last_ckpt is None:
+            self._take_over(runner.message_hub.runtime_info)
+        else:
+            self.last_ckpt = str(folder / self.last_ckpt)
+        for best in self.bests.values():
+            best.path = best.path and str(folder / best.path)
+        self._drop_surplus(runner)
+
+    def after_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: dict[str, Any] | None = None
+    ) -> None:
+        """Save, if it counts iterations and one is due."""
+        if self.by_epoch:
+            return
+        if self.every_n_train_iters(runner, self.interval, self.save_begin) or (
+            self.save_last and self.is_last_train_iter(runner)
+        ):
+            step = runner.iter + 1
+            runner.logger.info("saving checkpoint at %d iterations", step)
+            self._save(runner, step, {"epoch": runner.epoch, "iter": step})
+
+    def after_train_epoch(self, runner: Runner) -> None:
+        """Save, if it counts epochs and one is due."""
+        if not self.by_epoch:
+            return
+        if self.every_n_epochs(runner, self.interval, self.save_begin) or (
+            self.save_last and self.is_last_train_epoch(runner)
+        ):
+            step = runner.epoch + 1
+            runner.logger.info("saving checkpoint at %d epochs", step)
+            self._save(runner, step, {"epoch": step, "iter": runner.iter})
+
+    def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
+        """Save the best checkpoints, if a score is better than the best; not outside of a training."""
+        if not self.save_best or not self._is_training:
+            return
+        if not metrics:
+            runner.logger.warning("the validation gave no metrics, so no checkpoint can be the best one")
+            return
+        if not self.bests:
+            self._follow((next(iter(metrics)),))
+        improved = [best for best in self.bests.values() if self._improve(runner, best, metrics)]
+        step = runner.epoch if self.by_epoch else runner.iter
+        if improved and self.last_ckpt == self._path(step):
+            # The periodic checkpoint of this very moment does not know of it yet.
+            self._save(runner, step, {"epoch": runner.epoch, "iter": runner.iter, "validated": True})
+
+    def after_train(self, runner: Runner) -> None:
+        """Publish the last checkpoint and the best ones."""
+        self._is_training = False
+        if not self.published_keys or runner.rank != 0:
+            return
+        paths = [self.last_ckpt] if self.save_last else []
+        for path in dict.fromkeys([*paths, *(best.path for best in self.bests.values())]):
+            if path is not None:
+                self._publish(runner, Path(path))
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the best scores and what is kept; files by their names, so that a folder can be moved."""
+        return {
+            "last_ckpt": Path(self.last_ckpt).name if self.last_ckpt else None,
+            "keep_ckpt_ids": list(self.keep_ckpt_ids),
+            "bests": {
+                metric: {"score": best.score, "file": Path(best.path).name}
+                for metric, best in self.bests.items()
+                if best.path is not None
+            },
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take back what `state_dict` returned; the files are looked for in this run's folder."""
+        self.last_ckpt = state_dict["last_ckpt"]
+        self.keep_ckpt_ids = list(state_dict["keep_ckpt_ids"])
+        saved = state_dict["bests"]
+        if self.save_best == ("auto",) and saved:
+            self._follow(tuple(saved))
+        for metric, best in self.bests.items():
+            if metric in saved:
+                best.score, best.path = saved[metric]["score"], saved[metric]["file"]
+
+    def _save(self, runner: Runner, step: int, meta: dict[str, Any]) -> None:
+        """Save the periodic checkpoint, then delete the one that is too many."""
+        before = self.last_ckpt, self.keep_ckpt_ids
+        self.last_ckpt = self._path(step)
+        if self.max_keep_ckpts > 0:
+            # With the one that goes: should this process die before it is deleted, the next one will know of it.
+            self.keep_ckpt_ids = [*(kept for kept in self.keep_ckpt_ids if kept != step), step]
+        self._tell(runner)
+        try:
+            runner.save_checkpoint(
+                str(self._folder),
+                self.filename_tmpl.format(step),
+                save_optimizer=self.save_optimizer,
+                save_param_scheduler=self.save_param_scheduler,
+                meta=meta,
+                by_epoch=self.by_epoch,
+            )
+        except BaseException:
+            self.last_ckpt, self.keep_ckpt_ids = before
+            self._tell(runner)
+            raise
+        if runner.rank == 0:
+            note_latest_checkpoint(runner.work_dir, self.last_ckpt)
+        self._drop_surplus(runner)
+
+    def _drop_surplus(self, runner: Runner) -> None:
+        """Delete the oldest checkpoints that are too many."""
+        if self.max_keep_ckpts <= 0 or len(self.keep_ckpt_ids) <= self.max_keep_ckpts:
+            return
+        surplus = self.keep_ckpt_ids[: -self.max_keep_ckpts]
+        self.keep_ckpt_ids = self.keep_ckpt_ids[-self.max_keep_ckpts :]
+        if runner.rank == 0:
+            for step in surplus:
+                self._store.remove(self._path(step))
+        self._tell(runner)
+
+    def _improve(self, runner: Runner, best: Best, metrics: dict[str, float]) -> bool:
+        """Save the best checkpoint of a metric, if this is it, then delete the one that was; whether it is."""
+        find_metric(best.metric, list(metrics))
+        if metrics[best.metric] is None:
+            return False
+        score = float(metrics[best.metric])
+        if not best.is_beaten_by(score):
+            return False
+        before = best.path
+        count = runner.epoch if self.by_epoch else runner.iter
+        name = f"best_{best.metric.replace('/', '_')}_{self.filename_tmpl.format(count)}"
+        best.score, best.path = score, str(self._folder / name)
+        self._tell(runner)
+        runner.save_checkpoint(
+            str(self._folder),
+            name,
+            save_optimizer=False,
+            save_param_scheduler=False,
+            meta={"epoch": runner.epoch, "iter": runner.iter},
+            by_epoch=False,
+        )
+        unit = "epochs" if self.by_epoch else "iterations"
+        runner.logger.info(
+            "best checkpoint so far: %s %.4f at %d %s, saved to %s", best.metric, score, count, unit, name
+        )
+        if before is not None and before != best.path and runner.rank == 0:
+            self._store.remove(before)
+        return True
+
+    def _publish(self, runner: Runner, path: Path) -> None:
+        checkpoint = load(path)
+        missing = [key for key in self.published_keys if key not in checkpoint]
+        if missing:
+            runner.logger.warning("%s has no %s to publish; it has %s", path, ", ".join(missing), ", ".join(checkpoint))
+        parts = {key: value for key, value in checkpoint.items() if key in self.published_keys}
+        name = f"{path.stem}-{{sha256}}.pth"
+        plain = cast("dict[str, Any]", to_plain(parts, owner="CheckpointHook"))
+        published = self._store.save(plain, name, step=runner.iter, resumable=False)
+        runner.logger.info("%s is published as %s", path, published)
+
+    def _follow(self, metrics: tuple[str, ...]) -> None:
+        """Set which metrics are followed."""
+        rules = self._rules * len(metrics) if len(self._rules) == 1 else self._rules
+        self.bests = {
+            metric: Best.none_yet(metric, rule or infer_rule(metric, self.greater_keys, self.less_keys))
+            for metric, rule in zip(metrics, rules, strict=True)
+        }
+
+    def _take_over(self, info: dict[str, Any]) -> None:
+        """Read from the message hub what a checkpoint of MMEngine has no other place for."""
+        self.keep_ckpt_ids = list(info.get("keep_ckpt_ids", self.keep_ckpt_ids))
+        for metric, best in self.bests.items():
+            suffix = self._suffix(metric)
+            score = info.get(f"best_score{suffix}")
+            if isinstance(score, (int, float)) and isfinite(score):
+                best.score, best.path = float(score), info.get(f"best_ckpt{suffix}")
+
+    def _tell(self, runner: Runner) -> None:
+        """Put into the message hub what the hook knows, under MMEngine's names."""
+        hub = runner.message_hub
+        if self.last_ckpt is not None:
+            hub.update_info("last_ckpt", self.last_ckpt)
+        if self.max_keep_ckpts > 0:
+            hub.update_info("keep_ckpt_ids", list(self.keep_ckpt_ids))
+        for metric, best in self.bests.items():
+            if best.path is not None:
+                hub.update_info(f"best_score{self._suffix(metric)}", best.score)
+                hub.update_info(f"best_ckpt{self._suffix(metric)}", best.path)
+
+    def _suffix(self, metric: str) -> str:
+        return f"_{metric}" if len(self.bests) > 1 else ""
+
+    def _path(self, step: int) -> str:
+        return str(self._folder / self.filename_tmpl.format(step))
+
+    def _check(self) -> None:
+        if self.filename_tmpl.count("{}") != 1 or Path(self.filename_tmpl).name != self.filename_tmpl:
+            raise BuildError(
+                f"CheckpointHook: filename_tmpl is {self.filename_tmpl!r}; it is a file's name with one {{}} for the "
+                "epoch or iteration: 'epoch_{}.pth'"
+            )
+        if self.save_begin < 0:
+            raise BuildError(f"CheckpointHook: save_begin is {self.save_begin}; it can't be negative")
+
+
+def _names(parameter: str, value: str | Sequence[str] | None) -> tuple[str, ...]:
+    """One name or several as a tuple."""
+    names = () if value is None else (value,) if isinstance(value, str) else tuple(value)
+    if not all(isinstance(cast("object", name), str) for name in names):
+        raise BuildError(f"CheckpointHook: {parameter} is {value!r}; it is a name or a list of names")
+    if len(set(names)) != len(names):
+        raise BuildError(f"CheckpointHook: {parameter} names something twice: {', '.join(names)}")
+    if "auto" in names and len(names) > 1 and parameter == "save_best":
+        raise BuildError("CheckpointHook: save_best is 'auto' or a list of metrics, not both")
+    return names
+
+
+def _rules(rule: Rule | list[Rule] | None, metrics: tuple[str, ...]) -> tuple[Rule | None, ...]:
+    """One rule for all metrics, or one for each."""
+    rules: tuple[Rule | None, ...] = tuple(rule) if isinstance(rule, list) else (rule,)
+    for each in rules:
+        if each not in {"greater", "less", None}:
+            raise BuildError(f"CheckpointHook: rule is {each!r}; it can be 'greater' or 'less'")
+    if len(rules) not in {1, len(metrics)}:
+        raise BuildError(f"CheckpointHook: {len(rules)} rules for {len(metrics)} metrics; give one, or one for each")
+    return rules

@@ -1,1 +1,69 @@
-"""Under construction."""
+"""Processes that train together: the group, collectives, launchers, the DDP wrapper.
+
+group.py           who this process is
+collectives.py     tensors and objects between processes
+process_group.py   joining and leaving
+launch.py          starting a group on this machine
+ddp.py             the model wrapper
+"""
+
+from __future__ import annotations
+
+from runner.dist.collectives import (
+    all_gather,
+    all_gather_object,
+    all_reduce,
+    all_reduce_dict,
+    all_reduce_params,
+    broadcast,
+    broadcast_object_list,
+    collect_results,
+    gather,
+    gather_object,
+    sync_random_seed,
+)
+from runner.dist.group import (
+    barrier,
+    get_backend,
+    get_comm_device,
+    get_default_group,
+    get_dist_info,
+    get_local_rank,
+    get_local_size,
+    get_rank,
+    get_world_size,
+    is_distributed,
+    is_main_process,
+    master_only,
+)
+from runner.dist.process_group import destroy, infer_launcher, init_dist, joins_group
+
+__all__ = [
+    "all_gather",
+    "all_gather_object",
+    "all_reduce",
+    "all_reduce_dict",
+    "all_reduce_params",
+    "barrier",
+    "broadcast",
+    "broadcast_object_list",
+    "collect_results",
+    "destroy",
+    "gather",
+    "gather_object",
+    "get_backend",
+    "get_comm_device",
+    "get_default_group",
+    "get_dist_info",
+    "get_local_rank",
+    "get_local_size",
+    "get_rank",
+    "get_world_size",
+    "infer_launcher",
+    "init_dist",
+    "is_distributed",
+    "is_main_process",
+    "joins_group",
+    "master_only",
+    "sync_random_seed",
+]

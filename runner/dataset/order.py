@@ -1,0 +1,139 @@
+"""Which samples make up each batch: a pass over the sampler, from any batch on, without reading data."""
+
+from __future__ import annotations
+
+import itertools
+from collections import deque
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+
+import torch
+from torch.utils.data import BatchSampler, SequentialSampler
+from torch.utils.data.distributed import DistributedSampler
+
+from runner.dataset.sampler import DefaultSampler, InfiniteSampler
+from runner.dataset.streams import key, key_generators
+from runner.dist import get_world_size
+
+__all__ = ["Fetch", "Order", "Pass"]
+
+_DRAW_NOTHING = (DefaultSampler, InfiniteSampler, SequentialSampler, DistributedSampler)
+"""Samplers whose order is a function of their seed and epoch, whatever state the global generators are in."""
+
+
+class Fetch(NamedTuple):
+    """What a worker is asked for; the first two are its key.
+
+    Attributes:
+        epoch: From 0; always 0 with an endless sampler, whose batches are counted through.
+        batch: The batch's number in the epoch, from 0.
+        indices: The batch's samples; a single index where the loader does not batch.
+    """
+
+    epoch: int
+    batch: int
+    indices: Any
+
+
+class Order:
+    """The batches' indices, epoch by epoch.
+
+    Args:
+        sampler: The loader's sampler.
+        batch_sampler: The loader's batch sampler; None where it does not batch.
+        seed: Keys the generators that a foreign sampler draws from.
+    """
+
+    def __init__(self, sampler: Any, batch_sampler: Any, seed: int) -> None:
+        self.seed = seed
+        self._source: Iterable[Any] = sampler if batch_sampler is None else batch_sampler
+        plain = batch_sampler is None or type(batch_sampler) is BatchSampler
+        self._sampler: Any = sampler if plain else getattr(batch_sampler, "sampler", None)
+        seeker = sampler if plain else batch_sampler
+        self._seek = seeker.seek if _can_seek(seeker) else None
+        self._draws = not (plain and type(sampler) in _DRAW_NOTHING)
+        self.batch_size: int | None = 1 if batch_sampler is None else getattr(batch_sampler, "batch_size", None)
+        self.is_even = plain
+        """Whether all batches but the last of an epoch have `batch_size` samples."""
+        self.is_endless = any(getattr(part, "endless", False) for part in (seeker, self._sampler))
+
+    @property
+    def step(self) -> int:
+        """Samples that all ranks together take with one batch each; where batches vary, what they would be at most."""
+        return (self.batch_size or 1) * get_world_size()
+
+    @property
+    def pass_samples(self) -> int | None:
+        """Samples of all ranks in one pass of an endless sampler, as its length tells; None where it has no length."""
+        return len(self._sampler) if self.is_endless and hasattr(self._sampler, "__len__") else None
+
+    def batches(self, epoch: int, first: int, samples: int) -> Iterator[Fetch]:
+        """The fetches of an epoch from a batch on."""
+        for part in (self._source, self._sampler):
+            set_epoch = getattr(part, "set_epoch", None)
+            if set_epoch is not None:
+                set_epoch(epoch)
+            self._rekey(getattr(part, "generator", None), epoch)
+        if self._seek is not None:
+            self._seek(samples)
+            source = self._keyed(epoch, first) if self._draws else iter(self._source)
+        else:
+            everything = self._keyed(epoch, 0) if self._draws else iter(self._source)
+            source = itertools.islice(everything, first, None)
+        for batch, indices in enumerate(source, first):
+            yield Fetch(epoch, batch, indices)
+
+    def _rekey(self, generator: Any, epoch: int) -> None:
+        """Start a sampler's own generator anew, so that a restarted epoch draws what it drew before."""
+        if isinstance(generator, torch.Generator):
+            generator.manual_seed(int.from_bytes(key(self.seed, epoch, 0, 0, "sampler")[:8], "little"))
+
+    def _keyed(self, epoch: int, first: int) -> Iterator[Any]:
+        """Go through a sampler that may draw from the global generators, alike on all ranks.
+
+        They are keyed for each batch rather than once, since a step or a fetch may come between two.
+        """
+        source: Iterator[Any] | None = None
+        for batch in itertools.count(first):
+            state = torch.default_generator.get_state()
+            key_generators(key(self.seed, epoch, 0, batch, "sampler"))
+            try:
+                source = iter(self._source) if source is None else source
+                indices = next(source)
+            except StopIteration:
+                return
+            finally:
+                torch.default_generator.set_state(state)
+            yield indices
+
+
+class Pass:
+    """One way through the data, as torch's loader takes it: iterable, more than once.
+
+    Attributes:
+        sizes: Samples of each batch that was handed out and not yet received, where batches vary.
+    """
+
+    def __init__(self, order: Order, epoch: int, first: int, samples: int) -> None:
+        self.epoch, self.first, self.samples = epoch, first, samples
+        self.sizes: deque[int] = deque()
+        self._order = order
+
+    def __iter__(self) -> Iterator[Fetch]:
+        fetches = self._order.batches(self.epoch, self.first, self.samples)
+        return fetches if self._order.is_even else self._counted(fetches)
+
+    def _counted(self, fetches: Iterator[Fetch]) -> Iterator[Fetch]:
+        for fetch in fetches:
+            self.sizes.append(len(fetch.indices))
+            yield fetch
+
+
+def _can_seek(sampler: Any) -> bool:
+    """Whether `seek` is heeded: a subclass that overrides the iteration alone does not know of it."""
+    for owner in type(sampler).__mro__:
+        if "seek" in vars(owner):
+            return True
+        if "__iter__" in vars(owner):
+            return False
+    return False

@@ -1,0 +1,87 @@
+"""Who reads the batches of a pass: the main process, or workers of torch's loader, kept between passes where wanted."""
+
+from __future__ import annotations
+
+import inspect
+import weakref
+from collections.abc import Generator, Iterator
+from typing import Any
+
+import torch
+from torch.utils.data import DataLoader
+
+from runner.dataset.fetch import Arrival, KeyedDataset, KeyedIterable
+from runner.dataset.order import Fetch, Pass
+
+__all__ = ["Pool"]
+
+
+class Pool:
+    """The readers of one loader.
+
+    Args:
+        options: What torch's loader is to be made with: `num_workers`, `pin_memory`, `persistent_workers`, ….
+    """
+
+    def __init__(self, options: dict[str, Any]) -> None:
+        self._options = options
+        self._persists = options["num_workers"] > 0 and options["persistent_workers"]
+        # torch warns at each iteration where there is nothing to pin memory for.
+        pins = options["pin_memory"] and torch.accelerator.is_available()
+        options["pin_memory"] = pins
+        self._is_bare = options["num_workers"] == 0 and not pins
+        self._passes = _Passes()
+        self._inner: DataLoader[Any] | None = None
+        self._reader: weakref.ref[Generator[Any, None, None]] | None = None
+        self._next_epoch = -1
+
+    def batches(self, dataset: KeyedDataset, batches: Pass) -> Iterator[Any]:
+        """Read the batches of a pass, in order."""
+        if self._is_bare:
+            # Without torch's iterator, which takes 5 us a batch.
+            return map(dataset.__getitem__, batches)
+        if not (self._persists and self._inner is not None and self._is_free()):
+            self._passes = _Passes()
+            self._inner = self._loader(dataset, sampler=self._passes)
+        self._passes.current = batches
+        return iter(self._inner)
+
+    def arrivals(self, dataset: KeyedIterable, epoch: int, *, from_start: bool) -> Iterator[Arrival]:
+        """Read a pass of an iterable data set."""
+        if self._is_bare:
+            return iter(dataset)
+        # Workers that live on count the epochs by themselves, so they serve the next one alone.
+        follows = from_start and epoch == self._next_epoch
+        if not (self._persists and self._inner is not None and follows and self._is_free()):
+            self._inner = self._loader(dataset)
+        self._next_epoch = epoch + 1
+        return iter(self._inner)
+
+    def serve(self, reader: Generator[Any, None, None]) -> None:
+        """Remember who the workers read for."""
+        self._reader = weakref.ref(reader)
+
+    def close(self) -> None:
+        """Let the workers go."""
+        self._inner = None
+
+    def _is_free(self) -> bool:
+        """Whether nobody else is in the middle of a pass: torch would give one pass's batches to the other."""
+        reader = None if self._reader is None else self._reader()
+        return reader is None or inspect.getgeneratorstate(reader) == inspect.GEN_CLOSED
+
+    def _loader(self, dataset: Any, **kwargs: Any) -> DataLoader[Any]:
+        return DataLoader(dataset, batch_size=None, collate_fn=_as_it_is, **self._options, **kwargs)
+
+
+class _Passes:
+    """The inner loader's sampler: whichever pass is on."""
+
+    current: Pass
+
+    def __iter__(self) -> Iterator[Fetch]:
+        return iter(self.current)
+
+
+def _as_it_is(batch: Any) -> Any:
+    return batch

@@ -1,0 +1,104 @@
+"""Who this process is in its group. Everything here answers without a process group too."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import torch
+from torch import distributed as torch_dist
+from torch.distributed import ProcessGroup
+
+__all__ = [
+    "barrier",
+    "get_backend",
+    "get_comm_device",
+    "get_default_group",
+    "get_dist_info",
+    "get_local_rank",
+    "get_local_size",
+    "get_rank",
+    "get_world_size",
+    "is_distributed",
+    "is_main_process",
+    "master_only",
+]
+
+_T = TypeVar("_T")
+
+
+def is_distributed() -> bool:
+    """Whether a process group exists."""
+    return torch_dist.is_available() and torch_dist.is_initialized()
+
+
+def get_default_group() -> ProcessGroup | None:
+    """The group of all processes, None where there is only one process."""
+    return torch_dist.group.WORLD if is_distributed() else None
+
+
+def get_backend(group: ProcessGroup | None = None) -> str | None:
+    """The group's backend (`gloo`, `nccl`), None without a group."""
+    return str(torch_dist.get_backend(group)) if is_distributed() else None
+
+
+def get_world_size(group: ProcessGroup | None = None) -> int:
+    """Number of processes in the group, 1 without one."""
+    return torch_dist.get_world_size(group) if is_distributed() else 1
+
+
+def get_rank(group: ProcessGroup | None = None) -> int:
+    """This process's number in the group, 0 without one."""
+    return torch_dist.get_rank(group) if is_distributed() else 0
+
+
+def get_local_size() -> int:
+    """Number of processes of the group on this machine, 1 without a group."""
+    if not is_distributed():
+        return 1
+    return int(os.environ.get("LOCAL_WORLD_SIZE", get_world_size()))
+
+
+def get_local_rank() -> int:
+    """This process's number on its machine, 0 without a group.
+
+    The launcher says it in `LOCAL_RANK`; without that, one machine is assumed.
+    """
+    if not is_distributed():
+        return 0
+    return int(os.environ.get("LOCAL_RANK", get_rank()))
+
+
+def get_dist_info(group: ProcessGroup | None = None) -> tuple[int, int]:
+    """`(rank, world_size)`, which is `(0, 1)` without a group."""
+    return get_rank(group), get_world_size(group)
+
+
+def is_main_process(group: ProcessGroup | None = None) -> bool:
+    """Whether this is rank 0, the one that writes."""
+    return get_rank(group) == 0
+
+
+def master_only(func: Callable[..., _T]) -> Callable[..., _T | None]:
+    """Make a function do nothing, and return None, on every rank but 0."""
+
+    @functools.wraps(func)
+    def wrapper(*args: Any, **kwargs: Any) -> _T | None:
+        return func(*args, **kwargs) if is_main_process() else None
+
+    return wrapper
+
+
+def barrier(group: ProcessGroup | None = None) -> None:
+    """Wait until every process of the group has come here."""
+    if is_distributed():
+        torch_dist.barrier(group)
+
+
+def get_comm_device(group: ProcessGroup | None = None) -> torch.device:
+    """Where the group's backend wants its tensors."""
+    if get_backend(group) == "nccl":
+        return torch.device("cuda", torch.cuda.current_device())
+    return torch.device("cpu")

@@ -1,0 +1,104 @@
+"""Joining and leaving the process group that a launcher has prepared."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import torch
+from torch import distributed as torch_dist
+
+from runner.errors import LaunchError
+
+__all__ = ["destroy", "infer_launcher", "init_dist", "joins_group"]
+
+Launcher = Literal["none", "pytorch", "slurm", "mpi"]
+
+
+def joins_group(environ: Mapping[str, str]) -> bool:
+    """Whether a launcher (torchrun, our own) started this process as one of a group."""
+    return "RANK" in environ and "WORLD_SIZE" in environ
+
+
+def infer_launcher() -> Launcher:
+    """The launcher that this process was started by, going by its environment."""
+    for variable, launcher in _TELLTALES:
+        if variable in os.environ:
+            return launcher
+    return "none"
+
+
+_TELLTALES: tuple[tuple[str, Launcher], ...] = (
+    ("WORLD_SIZE", "pytorch"),
+    ("SLURM_NTASKS", "slurm"),
+    ("OMPI_COMM_WORLD_LOCAL_RANK", "mpi"),
+)
+
+
+def init_dist(
+    launcher: str,
+    backend: str | None = None,
+    timeout: float | None = None,
+    **kwargs: Any,
+) -> None:
+    """Join the process group. A group that exists already is kept.
+
+    Args:
+        launcher: `none` (does nothing) or `pytorch` (reads `RANK`, `WORLD_SIZE`, `LOCAL_RANK`, `MASTER_ADDR` and
+            `MASTER_PORT`, as torchrun sets them).
+        backend: `gloo`, `nccl`, …; by default `nccl` where CUDA is there and `gloo` elsewhere.
+        timeout: Seconds after which a collective that some rank does not join is an error; torch's default (30
+            minutes for gloo, 10 for nccl) when None.
+        **kwargs: For `torch.distributed.init_process_group`.
+
+    Raises:
+        LaunchError: The launcher is not in this version or unknown, or the environment lacks what it needs.
+    """
+    if launcher == "none" or torch_dist.is_initialized():
+        return
+    if launcher in {"slurm", "mpi"}:
+        raise LaunchError(
+            f"launcher: {launcher!r} is not in this version; start the processes with torchrun and use 'pytorch'"
+        )
+    if launcher != "pytorch":
+        raise LaunchError(f"launcher: {launcher!r} is unknown; it must be 'none', 'pytorch', 'slurm' or 'mpi'")
+    _init_pytorch(backend or ("nccl" if torch.cuda.is_available() else "gloo"), timeout, kwargs)
+
+
+def _init_pytorch(backend: str, timeout: float | None, kwargs: dict[str, Any]) -> None:
+    if "init_method" not in kwargs and "store" not in kwargs:
+        needed = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+        missing = [name for name in needed if name not in os.environ]
+        if missing:
+            raise LaunchError(
+                f"launcher: 'pytorch' needs {', '.join(missing)} in the environment; "
+                "start with torchrun, or let `runner train --launcher pytorch` start the processes"
+            )
+    if torch.cuda.is_available():
+        _set_cuda_device(backend)
+    if timeout is not None:
+        kwargs["timeout"] = dt.timedelta(seconds=timeout)
+    try:
+        torch_dist.init_process_group(backend, **kwargs)
+    except (RuntimeError, ValueError) as error:
+        raise LaunchError(f"launcher: the {backend} group could not be joined: {error}") from error
+
+
+def _set_cuda_device(backend: str) -> None:
+    local_rank = int(os.environ.get("LOCAL_RANK", os.environ.get("RANK", "0")))
+    devices = torch.cuda.device_count()
+    if local_rank < devices:
+        torch.cuda.set_device(local_rank)
+    elif "nccl" in backend:
+        raise LaunchError(
+            f"launcher: local rank {local_rank} has no GPU, {devices} are visible; "
+            f"start at most {devices} processes a machine, or set env_cfg.dist_cfg.backend to gloo"
+        )
+
+
+def destroy() -> None:
+    """Leave the process group; nothing happens without one."""
+    if torch_dist.is_available() and torch_dist.is_initialized():
+        torch_dist.destroy_process_group()

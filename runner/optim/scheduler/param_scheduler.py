@@ -23,7 +23,8 @@ INF = 1_000_000_000
 
 _logger = logging.getLogger(__name__)
 _POSITION = ("last_step", "_global_step", "base_values", "_last_value")
-_NEITHER = frozenset({"optimizer", "verbose", "_built", *_POSITION})
+_NEITHER = frozenset({"optimizer", "verbose", "_built", "_before", *_POSITION})
+_ABSENT = object()
 
 
 class OptimizerLike(Protocol):
@@ -92,7 +93,9 @@ class _ParamScheduler:
         self._global_step = -1
         self._last_value: list[Any] = []
         self._built: dict[str, Any] | None = None
+        before = self._attributes()
         self.step()
+        self._before = {key: before.get(key, _ABSENT) for key in _changed(before, self._attributes())}
 
     @classmethod
     def build_iter_from_epoch(
@@ -178,7 +181,7 @@ class _ParamScheduler:
         """
         attributes = self._attributes()
         built = attributes if self._built is None else self._built
-        moved = {key: value for key, value in attributes.items() if key not in built or not _same(built[key], value)}
+        moved = {key: attributes[key] for key in _changed(built, attributes)}
         return {**{key: getattr(self, key) for key in _POSITION}, **moved, "shape": self.shape()}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
@@ -200,12 +203,15 @@ class _ParamScheduler:
 
     def rewind(self) -> None:
         """Go back to before step 0: position and whatever stepping changed, but not the optimizer's values."""
-        if self._built is not None:
-            for key in self._attributes():
-                if key not in self._built:
-                    delattr(self, key)
-            for key, value in self._built.items():
+        built = self._attributes() if self._built is None else self._built
+        for key in self._attributes().keys() - built.keys():
+            delattr(self, key)
+        for key, value in {**built, **self._before}.items():
+            if value is not _ABSENT:
                 setattr(self, key, _frozen(value))
+            elif hasattr(self, key):
+                delattr(self, key)
+        self._built = built
         self.last_step = self._start
         self._global_step = -1
 
@@ -255,6 +261,10 @@ def _initial(group: dict[str, Any], name: str, number: int, last_step: int) -> A
         value = group[name]
         group[key] = value.clone() if isinstance(value, torch.Tensor) else value
     return group[key]
+
+
+def _changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    return [key for key, value in after.items() if key not in before or not _same(before[key], value)]
 
 
 def _same(one: Any, other: Any) -> bool:

@@ -32,21 +32,21 @@ _State = Mapping[str, Any]
 
 
 def restore_schedulers(
-    schedulers: Sequence[_ParamScheduler],
-    states: Sequence[_State],
+    schedulers: Sequence[_ParamScheduler] | Mapping[str, Sequence[_ParamScheduler]],
+    states: Sequence[_State] | Mapping[str, Sequence[_State]],
     *,
     epoch: int | None = None,
     iteration: int | None = None,
     epoch_length: int | None = None,
     optimizer_restored: bool = True,
 ) -> list[str]:
-    """Bring the schedulers of one optimizer to a checkpoint's position, and the optimizer's values to theirs.
+    """Bring schedulers to a checkpoint's position, and the optimizer's values to theirs.
 
     To be called after the optimizer's own state was loaded.
 
     Args:
-        schedulers: As built from the config, in its order.
-        states: What their `state_dict` returned; MMEngine's are understood.
+        schedulers: As built from the config, in its order; or such lists by the name of an optimizer.
+        states: What their `state_dict` returned, in the same order; MMEngine's are understood.
         epoch: Epochs that the run has finished; needed for a scheduler by epochs where the checkpoint has none.
         iteration: Iterations that the run has finished; likewise.
         epoch_length: Iterations in an epoch; needed to interleave schedulers by epochs and by iterations.
@@ -57,8 +57,33 @@ def restore_schedulers(
         What has changed since the checkpoint, a sentence each; empty where the schedule goes on as it was.
 
     Raises:
-        CheckpointError: The position of a scheduler cannot be told.
+        CheckpointError: The position of a scheduler cannot be told, or one has lists by name and the other has not.
     """
+    options = {"epoch": epoch, "iteration": iteration, "epoch_length": epoch_length}
+    if isinstance(schedulers, Mapping) and isinstance(states, Mapping):
+        return [
+            f"{name}: {change}"
+            for name, chain in schedulers.items()
+            for change in _restore(chain, states.get(name, ()), optimizer_restored, **options)
+        ]
+    if isinstance(schedulers, Mapping) or isinstance(states, Mapping):
+        raise CheckpointError(
+            "the checkpoint and the config do not have the same number of optimizers: only one of them names its "
+            "parameter schedulers by optimizer"
+        )
+    return _restore(schedulers, states, optimizer_restored, **options)
+
+
+def _restore(
+    schedulers: Sequence[_ParamScheduler],
+    states: Sequence[_State],
+    optimizer_restored: bool,
+    *,
+    epoch: int | None,
+    iteration: int | None,
+    epoch_length: int | None,
+) -> list[str]:
+    """Restore the schedulers of one optimizer."""
     changes = _name_changes(schedulers, states)
     notes = _name_initial_values(schedulers, states) if optimizer_restored else []
     targets = _targets(schedulers, states, epoch, iteration, epoch_length)
@@ -67,10 +92,10 @@ def restore_schedulers(
         scheduler.load_state_dict(state)
         if not optimizer_restored:
             scheduler.base_values = built
-    everything = not optimizer_restored or len(schedulers) != len(states)
+    gone = {_shape(state).get("param_name") for state in states[len(schedulers) :]}
     for name in dict.fromkeys(scheduler.param_name for scheduler in schedulers):
         chain = [number for number, scheduler in enumerate(schedulers) if scheduler.param_name == name]
-        if not everything and not any(number in changes for number in chain):
+        if optimizer_restored and name not in gone and not any(number in changes for number in chain):
             continue
         if any(hasattr(schedulers[number], "need_val_args") for number in chain):
             notes.append(f"{name} goes on from the checkpoint's value: its schedule depends on validation results")

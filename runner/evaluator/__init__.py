@@ -1,1 +1,8 @@
-"""Under construction."""
+"""How good the model is: metrics that take the outputs batch by batch, and the evaluator that runs several."""
+
+from __future__ import annotations
+
+from runner.evaluator.evaluator import Evaluator, get_metric_value
+from runner.evaluator.metric import BaseMetric
+
+__all__ = ["BaseMetric", "Evaluator", "get_metric_value"]

@@ -1,0 +1,328 @@
+"""The recent values of one scalar, and sums over all of them."""
+
+from __future__ import annotations
+
+import functools
+import math
+import operator
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import islice
+from typing import Any, ClassVar, Final, Literal, TypeAlias
+
+import numpy as np
+import torch
+
+__all__ = ["HistoryBuffer", "Window", "settle"]
+
+Window: TypeAlias = int | Literal["epoch", "global"] | None
+"""How far a statistic looks back: that many values, this epoch's, or (`global`, None) all of them."""
+
+_UNREAD_LIMIT: Final = 4096
+"""Values that may wait to be read, so that a run that never logs does not grow."""
+
+_EPOCH: Final = object()
+"""Stands among the unread values where an epoch began."""
+
+
+class _Totals:
+    """Sums and extremes of all values since a point in time.
+
+    Values are added one after the other, in their order, so that a sum does not depend on when it was read.
+    """
+
+    __slots__ = ("count", "high", "low", "total")
+
+    def __init__(self, total: float = 0.0, count: float = 0, low: float = math.inf, high: float = -math.inf) -> None:
+        self.total = total
+        self.count = count
+        self.low = low
+        self.high = high
+
+    def add(self, values: Sequence[float], counts: Sequence[float]) -> None:
+        self.total = functools.reduce(operator.add, values, self.total)
+        self.count = functools.reduce(operator.add, counts, self.count)
+        if math.isnan(self.total) and any(map(math.isnan, values)):
+            self.low = self.high = math.nan
+        elif not math.isnan(self.low):
+            self.low = min(self.low, *values)
+            self.high = max(self.high, *values)
+
+    def state(self) -> list[float]:
+        return [self.total, self.count, self.low, self.high]
+
+
+class HistoryBuffer:
+    """The recent values of one scalar.
+
+    An update costs the same however many there were, and waits for no device: tensors are kept as they are until a
+    statistic is asked for, then read all at once. The last `max_length` values are kept; statistics over an epoch or
+    over everything come from running sums.
+
+    Args:
+        log_history: Values to begin with.
+        count_history: How much each of them counts in a mean; 1 each by default.
+        max_length: How many values are kept.
+    """
+
+    _statistics: ClassVar[dict[str, Callable[..., Any]]] = {}
+
+    def __init__(
+        self, log_history: Sequence[float] = (), count_history: Sequence[float] = (), max_length: int = 1000
+    ) -> None:
+        if max_length < 1:
+            raise ValueError(f"HistoryBuffer: max_length must be at least 1, got {max_length}")
+        if count_history and len(count_history) != len(log_history):
+            raise ValueError(
+                f"HistoryBuffer: log_history and count_history must have the same length, "
+                f"got {len(log_history)} and {len(count_history)}"
+            )
+        self._values: deque[float] = deque(maxlen=max_length)
+        self._counts: deque[float] = deque(maxlen=max_length)
+        self._epoch = _Totals()
+        self._global = _Totals()
+        self._length = 0
+        self._new_values: list[Any] = []
+        self._new_counts: list[float] = []
+        for value, count in zip(log_history, count_history or [1] * len(log_history), strict=True):
+            self.update(value, count)
+
+    def update(self, log_val: Any, count: float = 1) -> None:
+        """Record a value.
+
+        Args:
+            log_val: A number, or a tensor or array that holds one; a tensor is not read before a statistic needs it.
+            count: How much it counts in a mean: `log_val` is then a sum over `count` values.
+
+        Raises:
+            TypeError: It is none of these.
+            ValueError: It holds more than one number, or none.
+        """
+        if log_val.__class__ is not float:
+            log_val = _accepted(log_val)
+        self._new_values.append(log_val)
+        self._new_counts.append(count)
+        if len(self._new_values) >= _UNREAD_LIMIT:
+            settle((self,))
+
+    def start_epoch(self) -> None:
+        """Begin the window `epoch` anew with the next value."""
+        if not self._new_values or self._new_values[-1] is not _EPOCH:
+            self._new_values.append(_EPOCH)
+            self._new_counts.append(0)
+
+    def reserve(self, length: int) -> None:
+        """Keep at least that many values from now on."""
+        if length > self.max_length:
+            settle((self,))
+            self._values = deque(self._values, maxlen=length)
+            self._counts = deque(self._counts, maxlen=length)
+
+    def has(self, window_size: Window) -> bool:
+        """Whether anything was recorded in a window."""
+        settle((self,))
+        return bool(self._epoch.count if window_size == "epoch" else self._length)
+
+    @property
+    def max_length(self) -> int:
+        """How many values are kept."""
+        return self._values.maxlen or 0
+
+    @property
+    def data(self) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+        """The values that are kept and their counts, oldest first."""
+        return self._log_history, self._count_history
+
+    @property
+    def _log_history(self) -> np.ndarray[Any, Any]:
+        # Under MMEngine's name, since registered statistics read it.
+        settle((self,))
+        return np.array(self._values, dtype=np.float64)
+
+    @property
+    def _count_history(self) -> np.ndarray[Any, Any]:
+        settle((self,))
+        return np.array(self._counts)
+
+    def __len__(self) -> int:
+        """How many values were ever recorded."""
+        settle((self,))
+        return self._length
+
+    @classmethod
+    def register_statistics(cls, method: Callable[..., Any]) -> Callable[..., Any]:
+        """Offer a function as a statistic under its own name, for `method_name` in a LogProcessor's `custom_cfg`.
+
+        Args:
+            method: Takes the buffer and `window_size`, a number of values.
+        """
+        cls._statistics[method.__name__] = method
+        return method
+
+    def statistics(self, method_name: str, *args: Any, **kwargs: Any) -> Any:
+        """Compute a statistic by its name.
+
+        Args:
+            method_name: `mean`, `min`, `max`, `current`, or a registered one.
+            *args: For the statistic.
+            **kwargs: For the statistic.
+
+        Raises:
+            KeyError: There is no such statistic.
+        """
+        if method_name in {"mean", "min", "max", "current"}:
+            return getattr(self, method_name)(*args, **kwargs)
+        if method_name not in self._statistics:
+            known = sorted({"mean", "min", "max", "current", *self._statistics})
+            raise KeyError(f"no statistic '{method_name}'; there are {known}")
+        return self._statistics[method_name](self, *args, **kwargs)
+
+    def mean(self, window_size: Window = None) -> float:
+        """The mean: the sum of the values by the sum of their counts.
+
+        Args:
+            window_size: How far to look back.
+
+        Raises:
+            ValueError: Nothing was recorded in the window, or it reaches further back than values are kept.
+        """
+        totals = self._totals(window_size)
+        if totals is not None:
+            return totals.total / totals.count
+        assert isinstance(window_size, int)
+        values = self._last(self._values, window_size)
+        return math.fsum(values) / math.fsum(self._last(self._counts, window_size))
+
+    def max(self, window_size: Window = None) -> float:
+        """The largest value; the arguments and errors are those of `mean`."""
+        totals = self._totals(window_size)
+        return totals.high if totals is not None else _extreme(max, self._last(self._values, window_size))
+
+    def min(self, window_size: Window = None) -> float:
+        """The smallest value; the arguments and errors are those of `mean`."""
+        totals = self._totals(window_size)
+        return totals.low if totals is not None else _extreme(min, self._last(self._values, window_size))
+
+    def current(self) -> float:
+        """The last value.
+
+        Raises:
+            ValueError: Nothing was recorded yet.
+        """
+        settle((self,))
+        if not self._values:
+            raise ValueError("HistoryBuffer: nothing was recorded yet")
+        return self._values[-1]
+
+    def _totals(self, window_size: Window) -> _Totals | None:
+        """The running sums that answer for a window; None where the kept values do."""
+        settle((self,))
+        if isinstance(window_size, int):
+            if window_size < 1:
+                raise ValueError(f"HistoryBuffer: a window must be at least 1, got {window_size}")
+            if window_size < self._length:
+                self._check_reach(window_size)
+                return None
+            window_size = "global"
+        if window_size not in {None, "epoch", "global"}:
+            raise ValueError(f"HistoryBuffer: a window is a number, 'epoch' or 'global', got {window_size!r}")
+        totals = self._epoch if window_size == "epoch" else self._global
+        if not totals.count:
+            raise ValueError("HistoryBuffer: nothing was recorded yet in this window")
+        return totals
+
+    def _check_reach(self, window_size: int) -> None:
+        if window_size > self.max_length:
+            raise ValueError(
+                f"HistoryBuffer: a window of {window_size} reaches further back than the {self.max_length} values that "
+                "are kept; ask for more beforehand with message_hub.reserve(), or take the window 'global'"
+            )
+
+    @staticmethod
+    def _last(values: deque[float], window_size: Window) -> list[float]:
+        assert isinstance(window_size, int)
+        return list(islice(values, len(values) - window_size, None))
+
+    def _take_in(self, values: list[float], counts: list[float]) -> None:
+        """Move values that were read to where statistics look."""
+        self._values.extend(values)
+        self._counts.extend(counts)
+        self._length += len(values)
+        self._epoch.add(values, counts)
+        self._global.add(values, counts)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything as plain data; statistics after `load_state_dict` are equal bit for bit."""
+        settle((self,))
+        return {
+            "values": list(self._values),
+            "counts": list(self._counts),
+            "length": self._length,
+            "max_length": self.max_length,
+            "epoch": self._epoch.state(),
+            "global": self._global.state(),
+        }
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Take back what `state_dict` returned."""
+        length = max(int(state_dict["max_length"]), self.max_length)
+        self._values = deque(state_dict["values"], maxlen=length)
+        self._counts = deque(state_dict["counts"], maxlen=length)
+        self._length = int(state_dict["length"])
+        self._epoch = _Totals(*state_dict["epoch"])
+        self._global = _Totals(*state_dict["global"])
+        self._new_values = []
+        self._new_counts = []
+
+
+def settle(buffers: Iterable[HistoryBuffer]) -> None:
+    """Read what was recorded: the tensors of all buffers in one go per device and dtype, which waits for the device."""
+    unread = [buffer for buffer in buffers if buffer._new_values]  # noqa: SLF001 - this function is half of the class
+    batches: dict[tuple[torch.device, torch.dtype], list[tuple[list[Any], int]]] = {}
+    for buffer in unread:
+        values = buffer._new_values  # noqa: SLF001 - see above
+        for index, value in enumerate(values):
+            if isinstance(value, torch.Tensor):
+                batches.setdefault((value.device, value.dtype), []).append((values, index))
+    for places in batches.values():
+        numbers = torch.stack([values[index] for values, index in places]).tolist()
+        for (values, index), number in zip(places, numbers, strict=True):
+            values[index] = float(number)
+    for buffer in unread:
+        _absorb(buffer)
+
+
+def _absorb(buffer: HistoryBuffer) -> None:
+    values, counts = buffer._new_values, buffer._new_counts  # noqa: SLF001 - as in settle
+    buffer._new_values, buffer._new_counts = [], []  # noqa: SLF001 - as in settle
+    while _EPOCH in values:
+        index = values.index(_EPOCH)
+        if index:
+            buffer._take_in(values[:index], counts[:index])  # noqa: SLF001 - as in settle
+        buffer._epoch = _Totals()  # noqa: SLF001 - as in settle
+        values, counts = values[index + 1 :], counts[index + 1 :]
+    if values:
+        buffer._take_in(values, counts)  # noqa: SLF001 - as in settle
+
+
+def _accepted(value: Any) -> float | torch.Tensor:
+    """A value as it is kept: a float, or a tensor of no dimensions that nobody else writes to."""
+    if isinstance(value, torch.Tensor):
+        if value.numel() != 1:
+            raise ValueError(f"a scalar is recorded from one number, got a tensor of shape {tuple(value.shape)}")
+        # A result that autograd tracks is written to by nobody. Anything else may be a buffer that the next step
+        # fills, and a view would keep all that it is a view of.
+        fresh = value.requires_grad and value._base is None  # noqa: SLF001 - the documented way to tell a view
+        kept = value.detach() if fresh else value.detach().clone()
+        return kept.reshape(()) if kept.dim() else kept
+    if isinstance(value, (int, float, np.number, np.bool_)):
+        return float(value)
+    if isinstance(value, np.ndarray):
+        if value.size != 1:
+            raise ValueError(f"a scalar is recorded from one number, got an array of shape {value.shape}")
+        return float(value.item())
+    raise TypeError(f"a scalar is recorded from a number, a tensor or an array, got {type(value).__name__}")
+
+
+def _extreme(pick: Callable[[Sequence[float]], float], values: Sequence[float]) -> float:
+    return math.nan if any(map(math.isnan, values)) else pick(values)

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 # Functions that share their module's name have to be bound after it is loaded: here, and not at first use.
 from runner.validation.bundle import bundle
-from runner.validation.check import check
+from runner.validation.check import check, require_valid
 from runner.validation.explain import codes, explain
 from runner.validation.render import render_json, render_text
 
-__all__ = ["bundle", "check", "codes", "explain", "render_json", "render_text"]
+__all__ = ["bundle", "check", "codes", "explain", "render_json", "render_text", "require_valid"]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from runner.errors import Path, Problem, Severity, dotted
+from runner.errors import ConfigError, Location, Path, Problem, Severity, dotted
 from runner.plugin import Catalog, default_plugins
 from runner.validation import fields
 from runner.validation.components import Components
@@ -19,10 +20,12 @@ from runner.validation.rules import RULES, Context, origin_of
 if TYPE_CHECKING:
     from runner.config import Composition, Config
 
-__all__ = ["check"]
+__all__ = ["check", "require_valid"]
 
-_OPAQUE = frozenset({"bad-interpolation", "cyclic-interpolation", "missing-variable"})
-"""Problems of a config that leave nothing behind that could be looked at."""
+_MISSING = frozenset(
+    {"missing-key", "not-built-together", "scheduler-without-optimizer", "missing-base-batch-size", "unknown-type"}
+)
+"""What a file that could not be read may hold the remedy for: a key, or the local code that brings a type."""
 
 PluginCheck = Callable[["Config"], Iterable[Problem]]
 
@@ -59,6 +62,25 @@ def check(
     return _sorted([*found, *catalog.problems])
 
 
+def require_valid(config: Composition | Config, catalog: Catalog | None = None) -> list[Problem]:
+    """Refuse a config that has problems.
+
+    Args:
+        config: The config.
+        catalog: The components on offer; by default what is installed.
+
+    Returns:
+        The warnings, which do not refuse it.
+
+    Raises:
+        ConfigError: Carries all problems, warnings too.
+    """
+    problems = check(config, catalog)
+    if any(problem.severity == "error" for problem in problems):
+        raise ConfigError(problems)
+    return problems
+
+
 def _own_problems(composed: Composition, catalog: Catalog, missing_types: Severity) -> list[Problem]:
     data: Mapping[str, Any] = composed.data
     local = read_local_code(data.get("custom_imports"), composed, catalog)
@@ -69,12 +91,13 @@ def _own_problems(composed: Composition, catalog: Catalog, missing_types: Severi
         missing_types=missing_types,
         folders=local.folders,
     )
-    context = Context(data=data, marks=composed.marks)
+    unresolved = frozenset(str(path[0]) for path in composed.unresolved if len(path) == 1)
+    context = Context(data=data, marks=composed.marks, unresolved=unresolved)
     found = list(local.problems)
     found += [_problem(mistake, path, composed) for mistake, path in _mistakes(data, components)]
     for rule in RULES:
         found += rule(context)
-    return [problem for problem in found if not _said(problem, composed)]
+    return [problem for problem in found if not _unknowable(problem, composed)]
 
 
 def _mistakes(data: Mapping[str, Any], components: Components) -> Iterator[tuple[Mistake, Path]]:
@@ -107,19 +130,27 @@ def _problem(mistake: Mistake, path: Path, composed: Composition) -> Problem:
         code=mistake.code,
         severity=mistake.severity,
         path=dotted(path),
-        message=mistake.message + came,
+        message=_discreet(mistake.message, path, origin, composed) + came,
         origin=origin,
         suggestion=mistake.suggestion,
     )
 
 
-def _said(problem: Problem, composed: Composition) -> bool:
-    """Whether the config's own problems tell of the same mistake already: at that path, or of all that is above it."""
-    for other in composed.problems:
-        below = problem.path.startswith(f"{other.path}.")
-        if problem.path == other.path or (below and other.code in _OPAQUE):
-            return True
-    return False
+def _discreet(message: str, path: Path, origin: Location, composed: Composition) -> str:
+    """The message, without a value that the environment brought in: it may be a secret."""
+    if origin.kind != "environment":
+        return message
+    value: Any = composed.data
+    for part in path:
+        value = value[part]
+    return re.sub(rf"(?<!\w){re.escape(str(value))}(?!\w)", "${env:…}", message) if str(value) else message
+
+
+def _unknowable(problem: Problem, composed: Composition) -> bool:
+    """Whether a problem follows from one that the config's text has: there is nothing to see, or not all of it."""
+    if problem.code in _MISSING and not composed.whole:
+        return True
+    return any(problem.path == path or problem.path.startswith(f"{path}.") for path in map(dotted, composed.unresolved))
 
 
 def _placed(problems: Iterable[Problem], composed: Composition) -> Iterator[Problem]:

@@ -108,9 +108,11 @@ class Components:
             )
             return
         if bare:
-            # A bare name has no keys to point at; what it lacks stands at the name.
-            for wrong in map(Mistake.of, validator.descend(cfg, derived)):
-                yield Mistake(wrong.message, code=wrong.code, suggestion=wrong.suggestion)
+            # All that can be wrong with a bare name is what it lacks.
+            lacking = [str(error.path[-1]) for error in validator.descend(cfg, derived)]
+            if lacking:
+                message = f"'{found.name}' needs {listed(lacking)}; write {{type: {found.name}, {lacking[0]}: …}}"
+                yield Mistake(message, code="missing-key")
         else:
             yield from validator.descend(cfg, derived)
             yield from _strays(cfg, derived)

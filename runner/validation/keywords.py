@@ -236,7 +236,7 @@ def _any_of(
             yield from errors
             return
         attempts.append(errors)
-    if all(len(errors) == 1 and errors[0].validator == "not-allowed" for errors in attempts):
+    if all("enum" in branch or "const" in branch for branch in fitting):
         merged = [value for branch in fitting for value in branch.get("enum", [branch.get("const")])]
         yield from _enum(validator, merged, instance, {})
         return

@@ -13,6 +13,7 @@ from runner.errors import Path as KeyPath
 from runner.errors import Problem, RegistryError, RunnerError, Severity, SignatureError, dotted
 from runner.plugin import Catalog
 from runner.signature import scan
+from runner.validation.suggest import nearest
 
 if TYPE_CHECKING:
     from runner.config import Composition
@@ -98,27 +99,22 @@ def _folder(composed: Composition, place: KeyPath) -> Path:
     """The folder of the file that names an import; of the config where no file does (an override, Python code)."""
     origin = composed.marks.value_at(place)
     origin = origin.via or origin
-    if origin.kind != "file" and composed.sources:
-        return Path(next(iter(composed.sources))).parent
-    return Path(origin.file).parent
+    return Path(origin.file if origin.kind == "file" else composed.filename).parent
 
 
 def _is_path(name: str) -> bool:
-    return name.endswith(".py") or name.startswith(".") or "/" in name
+    return name.endswith(".py") or "/" in name
 
 
 def _file(name: str, folder: Path) -> Path:
+    folder = folder.resolve()
     file = (folder / name).resolve()
-    if not file.is_relative_to(folder.resolve()):
-        raise _UnusableError(
-            "import-outside", f"'{name}' lies outside {folder.resolve()}; a config's files lie beside or below it"
-        )
-    if file.is_dir():
-        file /= "__init__.py"
-    if not file.is_file():
-        near = sorted(other.name for other in folder.glob("*.py"))
-        there = f"; there {'are' if len(near) > 1 else 'is'} {', '.join(near)}" if near else ""
-        raise _UnusableError("import-not-found", f"there is no file {file}{there}")
+    if not file.is_relative_to(folder):
+        raise _UnusableError("import-outside", f"'{name}' lies outside {folder}; a config's files lie beside or below it")
+    if file.suffix != ".py" or not file.is_file():
+        near = nearest(name.removeprefix("./"), (other.name for other in folder.glob("*.py")))
+        hint = f"did you mean './{near}'?" if near else "write a file's path with its ending, relative to the config"
+        raise _UnusableError("import-not-found", f"there is no file {file}; {hint}")
     return file
 
 

@@ -23,24 +23,28 @@ def render_text(problems: Sequence[Problem], sources: Mapping[str, str], color: 
         color: Whether to use the terminal's colours.
     """
     lines = {name: text.splitlines() for name, text in sources.items()}
-    blocks = [_block(problem, lines, color) for problem in problems]
-    return "".join(f"{block}\n" for block in blocks)
+    return "".join(f"{_block(problem, lines, color)}\n" for problem in problems)
 
 
 def _block(problem: Problem, lines: Mapping[str, Sequence[str]], color: bool) -> str:
-    place = f"{problem.origin}: " if problem.origin else ""
+    place = f"{_plain(str(problem.origin))}: " if problem.origin else ""
     label = f"{problem.severity}[{problem.code}]"
     if color:
         place = f"{_BOLD}{place}{_OFF}"
         label = f"{_RED if problem.severity == 'error' else _YELLOW}{label}{_OFF}"
-    path = f" {problem.path}:" if problem.path else ":"
-    return "\n".join([f"{place}{label}{path} {problem.message}", *_excerpt(problem.origin, lines, color)])
+    path = f" {_plain(problem.path)}:" if problem.path else ":"
+    return "\n".join([f"{place}{label}{path} {_plain(problem.message)}", *_excerpt(problem.origin, lines, color)])
+
+
+def _plain(text: str) -> str:
+    """Text without characters that would steer a terminal; as many as before, so that carets stay in their column."""
+    return "".join(character if character.isprintable() else " " for character in text)
 
 
 def _excerpt(origin: Location | None, lines: Mapping[str, Sequence[str]], color: bool) -> list[str]:
     if origin is None or origin.file not in lines or not 1 <= origin.line <= len(lines[origin.file]):
         return []
-    text = lines[origin.file][origin.line - 1].replace("\t", " ")
+    text = _plain(lines[origin.file][origin.line - 1])
     start = origin.column - 1
     cut = max(0, start - _EXCERPT // 2) if len(text) > _EXCERPT else 0
     shown = text[cut : cut + _EXCERPT]

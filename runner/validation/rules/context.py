@@ -35,14 +35,16 @@ class Context:
     Attributes:
         data: The config as plain data.
         marks: Where everything was written.
+        unresolved: Top-level fields that are given, and whose value is not known since it has a problem.
     """
 
     data: Mapping[str, Any]
     marks: Marks
+    unresolved: frozenset[str] = frozenset()
 
     def has(self, name: str) -> bool:
         """Whether a top-level field is set; null is not."""
-        return self.data.get(name) is not None
+        return self.data.get(name) is not None or name in self.unresolved
 
     def section(self, name: str) -> Mapping[str, Any]:
         """A top-level field that is a mapping; an empty one where it is not."""

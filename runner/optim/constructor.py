@@ -80,7 +80,8 @@ class ParamwiseCfg(TypedDict, total=False):
             wins, among equally long ones the first in the alphabet, and replaces all the rules below. A key that no
             name holds is an error.
         bias_lr_mult: Multiplies the learning rate of biases, but for norm layers' and deformable offsets'.
-        bias_decay_mult: Multiplies the weight decay of biases, but for norm layers' and deformable offsets'.
+        bias_decay_mult: Multiplies the weight decay of biases, but for deformable offsets', and for norm layers' where
+            `norm_decay_mult` is given.
         norm_decay_mult: Multiplies the weight decay of norm layers: batch, instance, group and layer norm.
         flat_decay_mult: Multiplies the weight decay of one-dimensional parameters that no other rule is for.
         dwconv_decay_mult: Multiplies the weight decay of depth-wise convolutions.
@@ -205,7 +206,7 @@ class DefaultOptimWrapperConstructor:
                 if id(parameter) in seen and self._is_bypassed(full_name):
                     continue
                 if not parameter.requires_grad:
-                    _logger.warning("%s is not trained: its requires_grad is False", full_name)
+                    _logger.info("%s is not trained: its requires_grad is False", full_name)
                     continue
                 seen.add(id(parameter))
                 options = self._custom_options(f"{path}.{name}")

@@ -145,6 +145,7 @@ def _load(model: nn.Module, weights: OrderedDict[str, Any]) -> WeightReport:
     before = {key: tuple(weight.shape) for key, weight in ours.items() if _has_shape(weight)}
     mismatched: tuple[str, ...] = ()
     errors: tuple[str, ...] = ()
+    refused: set[str] = set()
     try:
         missing, unexpected = model.load_state_dict(weights, strict=False)
     except RuntimeError as error:
@@ -164,7 +165,7 @@ def _load(model: nn.Module, weights: OrderedDict[str, Any]) -> WeightReport:
             raise CheckpointError(f"the weights can't be loaded: {second}") from second
         missing = [key for key in missing if key not in refused]
     missing = [key for key in missing if not key.endswith("num_batches_tracked")]
-    unfit = {*missing, *mismatched}
+    unfit = {*missing, *refused}
     return WeightReport(
         loaded=sum(key in weights and key not in unfit for key in ours),
         missing_keys=tuple(missing),

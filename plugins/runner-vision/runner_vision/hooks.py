@@ -134,8 +134,8 @@ class MisclassifiedHook(Hook):
                 image = image + torch.tensor(self.mean).view(-1, 1, 1)
             image = (image.clamp(0, 1) * 255).round()
         array: np.ndarray[Any, Any] = image.to("cpu", torch.uint8).numpy()
-        picture: np.ndarray[Any, Any] = array.transpose(1, 2, 0) if len(array) == 3 else array[0]
-        return picture.copy()
+        picture: np.ndarray[Any, Any] = (array.transpose(1, 2, 0) if len(array) == 3 else array[0]).copy()
+        return picture
 
     def _write(self, runner: Runner, name: str, dataset: Any) -> None:
         worst = [mistake for part in all_gather_object(self._worst) for mistake in part]

@@ -7,7 +7,7 @@ import json
 import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import torch
 from torch import nn
@@ -67,7 +67,7 @@ class KFoldTrainLoop(EpochBasedTrainLoop):
             raise BuildError(f"val_begin is {val_begin} and a fold has {max_epochs} epochs: no fold would be measured")
         self.num_folds = num_folds
         self.epochs_per_fold = max_epochs
-        self.dataset: Any = self.dataloader.dataset
+        self.dataset = cast(Any, self.dataloader.dataset)
         self.metrics: list[dict[str, Any]] = []
         """Each finished fold's metrics."""
         self._fold = 0
@@ -110,10 +110,7 @@ class KFoldTrainLoop(EpochBasedTrainLoop):
         else:
             self._use_fold_loaders()
             self._count_steps()
-        while not self.stop_training:
-            self._run_fold()
-            if self.stop_training or self._fold + 1 == self.num_folds:
-                break
+        while self._run_fold() and self._fold + 1 < self.num_folds:
             self._fold += 1
             self._restart_from(self._initial)
             self._enter_fold()
@@ -121,7 +118,8 @@ class KFoldTrainLoop(EpochBasedTrainLoop):
         runner.call_hook("after_train")
         return runner.model
 
-    def _run_fold(self) -> None:
+    def _run_fold(self) -> bool:
+        """Train and measure the fold, or what a resumed one has left; False where the run is to stop before its end."""
         start = self._fold * self.epochs_per_fold
         self.runner.call_hook("before_fold", fold=self._fold)
         if self._resumed and self._starts_an_epoch() and self._epoch > start:
@@ -130,10 +128,12 @@ class KFoldTrainLoop(EpochBasedTrainLoop):
         while self._epoch < start + self.epochs_per_fold and not self.stop_training:
             self.run_epoch()
             self.validate_if_due(self._epoch - start, self.epochs_per_fold)
-        if self._epoch == start + self.epochs_per_fold:
-            self.metrics.append(self._last_metrics)
-            self.runner.logger.info(f"fold {self._fold + 1} of {self.num_folds}: {_numbers(self._last_metrics)}")
-            self.runner.call_hook("after_fold", fold=self._fold, metrics=self._last_metrics)
+        if self._epoch < start + self.epochs_per_fold:
+            return False
+        self.metrics.append(self._last_metrics)
+        self.runner.logger.info(f"fold {self._fold + 1} of {self.num_folds}: {_numbers(self._last_metrics)}")
+        self.runner.call_hook("after_fold", fold=self._fold, metrics=self._last_metrics)
+        return not self.stop_training
 
     def validate_if_due(self, position: int, end: int) -> None:
         """Measure on what the fold left out, if it is time to.

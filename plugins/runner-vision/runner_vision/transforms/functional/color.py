@@ -7,7 +7,7 @@ import PIL.Image
 import PIL.ImageEnhance
 import torch
 
-from runner_vision.transforms.functional.image import ImageT, get_dimensions
+from runner_vision.transforms.functional.image import ImageT, check_image, get_dimensions
 
 __all__ = ["adjust_brightness", "adjust_contrast", "adjust_hue", "adjust_saturation", "rgb_to_grayscale"]
 
@@ -17,6 +17,7 @@ _LUMA = (0.2989, 0.587, 0.114)
 
 def adjust_brightness(image: ImageT, brightness_factor: float) -> ImageT:
     """0 gives a black image, 1 the image itself, 2 one twice as bright."""
+    check_image(image)
     if not isinstance(image, torch.Tensor):
         return PIL.ImageEnhance.Brightness(image).enhance(brightness_factor)
     return _blend(image, torch.zeros_like(image), brightness_factor)
@@ -24,6 +25,7 @@ def adjust_brightness(image: ImageT, brightness_factor: float) -> ImageT:
 
 def adjust_contrast(image: ImageT, contrast_factor: float) -> ImageT:
     """0 gives its mean grey all over, 1 the image itself, 2 twice the contrast."""
+    check_image(image)
     if not isinstance(image, torch.Tensor):
         return PIL.ImageEnhance.Contrast(image).enhance(contrast_factor)
     gray = rgb_to_grayscale(image) if get_dimensions(image)[0] == 3 else image
@@ -33,6 +35,7 @@ def adjust_contrast(image: ImageT, contrast_factor: float) -> ImageT:
 
 def adjust_saturation(image: ImageT, saturation_factor: float) -> ImageT:
     """0 gives a grey image, 1 the image itself, 2 colours twice as strong."""
+    check_image(image)
     if not isinstance(image, torch.Tensor):
         return PIL.ImageEnhance.Color(image).enhance(saturation_factor)
     if get_dimensions(image)[0] == 1:
@@ -46,6 +49,7 @@ def adjust_hue(image: ImageT, hue_factor: float) -> ImageT:
     Raises:
         ValueError: If it is out of these bounds.
     """
+    check_image(image)
     if not -0.5 <= hue_factor <= 0.5:
         raise ValueError(f"hue_factor is {hue_factor}; it takes -0.5 to 0.5 of a turn")
     if isinstance(image, torch.Tensor):
@@ -64,6 +68,7 @@ def rgb_to_grayscale(image: ImageT, num_output_channels: int = 1) -> ImageT:
     Raises:
         ValueError: If the image has neither one nor three channels, or another number of channels is asked for.
     """
+    check_image(image)
     if num_output_channels not in {1, 3}:
         raise ValueError(f"num_output_channels is {num_output_channels}; it takes 1 or 3")
     if not isinstance(image, torch.Tensor):

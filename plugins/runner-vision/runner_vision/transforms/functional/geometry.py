@@ -16,6 +16,7 @@ from runner_vision.transforms.functional.image import (
     ImageT,
     Interpolation,
     PaddingMode,
+    check_image,
     get_dimensions,
     height_and_width,
     pil_color,
@@ -43,6 +44,7 @@ def pad(
     Raises:
         ValueError: If `padding` has another number of sides, or a mirror needs more pixels than there are.
     """
+    check_image(image)
     left, top, right, bottom = _sides(padding)
     if padding_mode not in {"constant", *_NUMPY_PADDING}:
         raise ValueError(f"padding_mode is {padding_mode!r}; it takes constant, edge, reflect or symmetric")
@@ -121,6 +123,7 @@ def _pad_tensor_constant(
 
 def crop(image: ImageT, top: int, left: int, height: int, width: int) -> ImageT:
     """Cut a rectangle out, in pixels; what lies outside the image is black."""
+    check_image(image)
     if not isinstance(image, torch.Tensor):
         return image.crop((left, top, left + width, top + height))
     rows, columns = image.shape[-2:]
@@ -147,6 +150,7 @@ def center_crop(image: ImageT, size: int | Sequence[int]) -> ImageT:
 
 def hflip(image: ImageT) -> ImageT:
     """Swap left and right."""
+    check_image(image)
     if not isinstance(image, torch.Tensor):
         return image.transpose(PIL.Image.Transpose.FLIP_LEFT_RIGHT)
     return image.flip(-1)
@@ -154,6 +158,7 @@ def hflip(image: ImageT) -> ImageT:
 
 def vflip(image: ImageT) -> ImageT:
     """Swap top and bottom."""
+    check_image(image)
     if not isinstance(image, torch.Tensor):
         return image.transpose(PIL.Image.Transpose.FLIP_TOP_BOTTOM)
     return image.flip(-2)

@@ -15,9 +15,9 @@ __all__ = [
     "Interpolation",
     "InterpolationMode",
     "PaddingMode",
+    "check_image",
     "get_dimensions",
     "height_and_width",
-    "is_pil",
     "pil_color",
 ]
 
@@ -57,23 +57,21 @@ PIL_RESAMPLING: Final[dict[Interpolation, PIL.Image.Resampling]] = {
 }
 
 
-def is_pil(image: object) -> bool:
-    """Whether it is a PIL image, and not a tensor image.
+def check_image(image: object) -> None:
+    """Refuse what is neither a PIL image nor a tensor image.
 
     Raises:
         TypeError: If it is neither.
     """
-    if isinstance(image, PIL.Image.Image):
-        return True
-    if isinstance(image, torch.Tensor) and image.ndim >= 2:
-        return False
+    if isinstance(image, PIL.Image.Image) or (isinstance(image, torch.Tensor) and image.ndim >= 2):
+        return
     found = f"a tensor of shape {tuple(image.shape)}" if isinstance(image, torch.Tensor) else type(image).__name__
     raise TypeError(f"an image transform got {found}; it takes a PIL image or a tensor of shape (..., C, H, W)")
 
 
 def get_dimensions(image: Image) -> tuple[int, int, int]:
     """Channels, height and width, in pixels."""
-    is_pil(image)
+    check_image(image)
     if isinstance(image, torch.Tensor):
         channels = image.shape[-3] if image.ndim > 2 else 1
         return channels, image.shape[-2], image.shape[-1]

@@ -8,7 +8,14 @@ from collections.abc import Sequence
 import torch
 from torch.nn.functional import grid_sample
 
-from runner_vision.transforms.functional.image import PIL_RESAMPLING, ImageT, Interpolation, get_dimensions, pil_color
+from runner_vision.transforms.functional.image import (
+    PIL_RESAMPLING,
+    ImageT,
+    Interpolation,
+    check_image,
+    get_dimensions,
+    pil_color,
+)
 
 __all__ = ["rotate"]
 
@@ -31,6 +38,7 @@ def rotate(
         center: (x, y) of the point that stays where it is, in pixels from the upper left corner; by default the middle.
         fill: The colour of what comes into view: one number, or one for each channel.
     """
+    check_image(image)
     if not isinstance(image, torch.Tensor):
         around = None if center is None else (center[0], center[1])
         resample = PIL_RESAMPLING[interpolation]
@@ -70,7 +78,8 @@ def _rotate_tensor(
     turned, inside = turned[:, :-1], turned[:, -1:]
     numbers = [fill] if isinstance(fill, (int, float)) else list(fill)
     color = torch.tensor(numbers, dtype=work.dtype, device=image.device).view(-1, 1, 1)
-    turned = turned + (1 - inside) * color
+    # At the edge, bilinear has mixed black in already; torchvision weighs the image once more, and so does this.
+    turned = turned * inside + (1 - inside) * color
     if not image.is_floating_point():
         turned = turned.round()
     return turned.to(image.dtype).reshape(*image.shape[:-2], new_height, new_width)

@@ -5,20 +5,18 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeAlias
 
+from runner.config import Composition, Config
 from runner.errors import ConfigError, Location, Path, Problem, Severity, dotted
 from runner.plugin import Catalog, default_plugins
 from runner.validation import fields
 from runner.validation.components import Components
 from runner.validation.keywords import make_validator
 from runner.validation.local_code import read_local_code
-from runner.validation.misplaced import owners
+from runner.validation.misplaced import send_home
 from runner.validation.mistake import Mistake, unknown_key
 from runner.validation.rules import RULES, Context, origin_of
-
-if TYPE_CHECKING:
-    from runner.config import Composition, Config
 
 __all__ = ["check", "require_valid"]
 
@@ -27,7 +25,7 @@ _MISSING = frozenset(
 )
 """What a file that could not be read may hold the remedy for: a key, or the local code that brings a type."""
 
-PluginCheck = Callable[["Config"], Iterable[Problem]]
+PluginCheck: TypeAlias = Callable[[Config], Iterable[Problem]]
 
 
 def check(
@@ -49,7 +47,7 @@ def check(
     Returns:
         The problems, sorted by file, line and column.
     """
-    composed: Composition = getattr(composition, "composition", composition)
+    composed = composition if isinstance(composition, Composition) else composition.composition
     if catalog is None or plugin_check is None:
         plugins = default_plugins()
         catalog = plugins.catalog if catalog is None else catalog
@@ -58,7 +56,8 @@ def check(
     if composed.data or not found:
         found += _own_problems(composed, catalog, missing_types)
         if plugin_check is not None and not any(problem.severity == "error" for problem in found):
-            found += _placed(plugin_check(_as_config(composition, composed)), composed)
+            config = composition if isinstance(composition, Config) else Config.from_composition(composed)
+            found += _placed(plugin_check(config), composed)
     return _sorted([*found, *catalog.problems])
 
 
@@ -118,8 +117,8 @@ def _mistakes(data: Mapping[str, Any], components: Components) -> Iterator[tuple
         if name not in data and name not in suggested:
             found.append((Mistake("missing; every run needs it", code="missing-key", at="key"), (name,)))
     for mistake, path in found:
-        if mistake.code == "unknown-key" and mistake.suggestion is None and not mistake.final:
-            mistake.message = owners(str(path[-1]), path[:-1], data, components.visited) or mistake.message
+        if mistake.code == "unknown-key" and not mistake.final:
+            send_home(mistake, path, data, components.visited)
         yield mistake, path
 
 
@@ -160,12 +159,6 @@ def _placed(problems: Iterable[Problem], composed: Composition) -> Iterator[Prob
             yield dataclasses.replace(problem, origin=composed.marks.value_at(path))
         else:
             yield problem
-
-
-def _as_config(given: Composition | Config, composed: Composition) -> Config:
-    from runner.config import Config
-
-    return given if isinstance(given, Config) else Config(composed)
 
 
 def _sorted(problems: Sequence[Problem]) -> list[Problem]:

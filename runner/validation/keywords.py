@@ -96,12 +96,12 @@ def _remedy(instance: Any, names: Sequence[str]) -> str:
         try:
             float(instance)
         except ValueError:
-            return "; write true or false without quotes" if instance.lower() in {"yes", "no", "on", "off"} else ""
+            return "; write true or false" if instance.lower() in {"yes", "no", "on", "off"} else ""
         return "; remove the quotes"
     if isinstance(instance, float) and "integer" in names and instance.is_integer():
         return f"; write {int(instance)}"
-    if names == ["array"] and json_type(instance) not in {"object", "null"}:
-        return "; put it in brackets: [ ]"
+    if "array" in names and instance is not None:
+        return "; put it into a list"
     if names == ["string"] and json_type(instance) in {"integer", "number", "boolean"}:
         return "; put it in quotes"
     return ""
@@ -252,8 +252,10 @@ def _not_supported(_validator: Any, which: Any, instance: Any, schema: Schema) -
     if instance is None or (isinstance(which, list) and instance not in which):
         return
     what = listed([instance]) if isinstance(which, list) else schema["title"]
+    others = [value for value in schema.get("enum", ()) if isinstance(which, list) and value not in which]
     yield Mistake(
-        f"{what} has a place in the format, but this version does not act on it yet; remove it",
+        f"{what} has a place in the format, but this version does not act on it yet; "
+        + (f"use {listed(others)}" if others else "remove it"),
         code="not-supported-yet",
         at="value" if isinstance(which, list) else "key",
     )

@@ -110,7 +110,9 @@ def _file(name: str, folder: Path) -> Path:
     folder = folder.resolve()
     file = (folder / name).resolve()
     if not file.is_relative_to(folder):
-        raise _UnusableError("import-outside", f"'{name}' lies outside {folder}; a config's files lie beside or below it")
+        raise _UnusableError(
+            "import-outside", f"'{name}' lies outside {folder}; a config's files lie beside or below it"
+        )
     if file.suffix != ".py" or not file.is_file():
         near = nearest(name.removeprefix("./"), (other.name for other in folder.glob("*.py")))
         hint = f"did you mean './{near}'?" if near else "write a file's path with its ending, relative to the config"

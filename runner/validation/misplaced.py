@@ -8,35 +8,46 @@ from typing import Any
 from runner.errors import Path, dotted
 from runner.validation import fields
 from runner.validation.fields import Schema
+from runner.validation.mistake import Mistake
+from runner.validation.suggest import nearest
 
-__all__ = ["owners"]
+__all__ = ["send_home"]
 
 
-def owners(key: str, place: Path, data: Mapping[str, Any], visited: Mapping[int, Schema]) -> str | None:
-    """What to say about an unknown key that stands elsewhere by right; None where there is nothing to say.
+_FAR = 0.85
+"""A suggestion that is less like the key gives way to the mapping that has just this key."""
+
+
+def send_home(mistake: Mistake, path: Path, data: Mapping[str, Any], visited: Mapping[int, Schema]) -> None:
+    """Let an unknown key's message say where the key belongs, if it stands elsewhere by right.
 
     Args:
-        key: What was found.
-        place: The mapping that it was found in.
+        mistake: The unknown key; changed in place.
+        path: Its path.
         data: The config.
         visited: The schema that each mapping of the config was held against, by the mapping's `id`.
     """
-    owner = _owner(key, place, data, visited)
-    own = f"names of your own stand under 'vars': vars.{key}, read as ${{vars.{key}}}" if not place else None
-    parts = [f"it belongs to {dotted(owner)}" if owner else None, own]
-    said = [part for part in parts if part]
-    return "; ".join(["no such key", *said]) if said else None
+    *parents, key = path
+    place = tuple(parents)
+    if mistake.suggestion is not None and nearest(str(key), [mistake.suggestion], cutoff=_FAR):
+        return
+    owner = _owner(str(key), place, data, visited)
+    if mistake.suggestion is not None and owner is None:
+        return
+    mistake.suggestion = None
+    if owner:
+        mistake.message = f"no such key; it belongs to {dotted(owner)}"
+    elif not place:
+        mistake.message = f"no such key; names of your own stand under 'vars': vars.{key}, read as ${{vars.{key}}}"
 
 
 def _owner(key: str, place: Path, data: Mapping[str, Any], visited: Mapping[int, Schema]) -> Path | None:
+    """The mapping that has a key of that name: of the same part of the config, or, for the top, of the fields."""
     here = [path for path, schema in _walk(data, (), visited) if key in schema.get("properties", {}) and path != place]
-    if here:
-        return min(here, key=lambda path: (-_shared(path, place), len(path)))
-    for name in fields.names():
-        for path in _static(fields.load(name), (name,)):
-            if path[-1] == key:
-                return path[:-1]
-    return None
+    fixed = [path for name in fields.names() for path in _static(fields.load(name), (name,)) if path[-1] == key]
+    if fixed and (not place or not here):
+        return fixed[0][:-1]
+    return min(here, key=lambda path: (-_shared(path, place), len(path)), default=None)
 
 
 def _walk(value: Any, path: Path, visited: Mapping[int, Schema]) -> Iterator[tuple[Path, Schema]]:

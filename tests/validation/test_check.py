@@ -57,9 +57,11 @@ FINE = {
     "null fields": MODEL + "train_cfg: null\ndefault_hooks: null\nstrategy: null\nenv_cfg: null",
     "one's own variables": MODEL + "vars: {anything: [1, {type: x}], type: 3}",
     "a hook of one's own": MODEL + "default_hooks: {worst: {type: MisclassifiedHook, priority: LOW}, logger: null}",
-    "an evaluator by name": MODEL + "val_cfg: {}\nval_dataloader: {dataset: {type: Digits}, sampler: {type: DefaultSampler}}\n"
+    "an evaluator by name": MODEL
+    + "val_cfg: {}\nval_dataloader: {dataset: {type: Digits}, sampler: {type: DefaultSampler}}\n"
     "val_evaluator: {type: Evaluator, metrics: [{type: Accuracy}]}",
-    "an evaluator without a name": MODEL + "val_cfg: {}\nval_dataloader: {dataset: {type: Digits}, sampler: {type: DefaultSampler}}\n"
+    "an evaluator without a name": MODEL
+    + "val_cfg: {}\nval_dataloader: {dataset: {type: Digits}, sampler: {type: DefaultSampler}}\n"
     "val_evaluator: {metrics: {type: Accuracy}}",
     "a collate function by name": MODEL + "val_cfg: {}\nval_evaluator: {type: Accuracy}\n"
     "val_dataloader: {dataset: {type: Digits}, sampler: {type: DefaultSampler}, collate_fn: default_collate}",
@@ -151,7 +153,9 @@ def test_what_stands_in_a_dataset(problems_of, dataset, expected):
 
 
 def test_a_misplaced_key_is_sent_home(problems_of):
-    (problem,) = problems_of(TRAIN + "train_cfg: {by_epoch: true, max_epochs: 1}\noptim_wrapper: {optimizer: {type: SGD}, lr: 1}")
+    (problem,) = problems_of(
+        TRAIN + "train_cfg: {by_epoch: true, max_epochs: 1}\noptim_wrapper: {optimizer: {type: SGD}, lr: 1}"
+    )
     assert "it belongs to optim_wrapper.optimizer" in problem.message
     (problem,) = problems_of(MODEL + "cudnn_benchmark: true")
     assert "it belongs to env_cfg" in problem.message
@@ -170,7 +174,8 @@ def test_missing_types_can_be_warnings(problems_of):
 
 def test_what_an_anchor_shows_twice_is_said_once(problems_of):
     text = (
-        MODEL + "vars: {}\nval_dataloader: &loader {dataset: {type: Digits, splt: val}, sampler: {type: DefaultSampler}}\n"
+        MODEL
+        + "vars: {}\nval_dataloader: &loader {dataset: {type: Digits, splt: val}, sampler: {type: DefaultSampler}}\n"
         "test_dataloader: *loader\nval_cfg: {}\ntest_cfg: {}\nval_evaluator: {type: Accuracy}\ntest_evaluator: {type: Accuracy}"
     )
     assert [problem.path for problem in problems_of(text)] == ["val_dataloader.dataset.splt"]

@@ -39,8 +39,10 @@ def test_colour_only_when_asked():
 
 def test_a_long_line_is_cut_around_the_spot():
     place = Location(file="a.yaml", line=1, column=5001, width=4)
-    text = render_text([Problem(code="c", path="p", message="m", origin=place)], {"a.yaml": "x" * 5000 + "HERE" + "y" * 5000})
-    head, line, carets = text.splitlines()
+    text = render_text(
+        [Problem(code="c", path="p", message="m", origin=place)], {"a.yaml": "x" * 5000 + "HERE" + "y" * 5000}
+    )
+    _, line, carets = text.splitlines()
     assert len(line) < 200
     assert line[carets.index("^") : carets.rindex("^") + 1] == "HERE"
 

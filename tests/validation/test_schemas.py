@@ -12,13 +12,47 @@ from referencing.jsonschema import DRAFT202012
 
 from runner.validation import fields
 
-FIELDS = (
-    "model work_dir train_dataloader val_dataloader test_dataloader train_cfg val_cfg test_cfg auto_scale_lr "
-    "optim_wrapper param_scheduler val_evaluator test_evaluator default_hooks custom_hooks data_preprocessor load_from "
-    "resume launcher env_cfg log_processor log_level visualizer default_scope randomness experiment_name runner_type "
-    "strategy model_wrapper_cfg find_unused_parameters sync_bn compile activation_checkpointing efficient_conv_bn_eval "
-    "init_weights_for_test_or_val custom_imports tta_model tta_pipeline vars"
-).split()
+FIELDS = [
+    "model",
+    "work_dir",
+    "train_dataloader",
+    "val_dataloader",
+    "test_dataloader",
+    "train_cfg",
+    "val_cfg",
+    "test_cfg",
+    "auto_scale_lr",
+    "optim_wrapper",
+    "param_scheduler",
+    "val_evaluator",
+    "test_evaluator",
+    "default_hooks",
+    "custom_hooks",
+    "data_preprocessor",
+    "load_from",
+    "resume",
+    "launcher",
+    "env_cfg",
+    "log_processor",
+    "log_level",
+    "visualizer",
+    "default_scope",
+    "randomness",
+    "experiment_name",
+    "runner_type",
+    "strategy",
+    "model_wrapper_cfg",
+    "find_unused_parameters",
+    "sync_bn",
+    "compile",
+    "activation_checkpointing",
+    "efficient_conv_bn_eval",
+    "init_weights_for_test_or_val",
+    "custom_imports",
+    "tta_model",
+    "tta_pipeline",
+    "vars",
+]
 
 OPEN = {("vars",), ("compile", "options"), ("default_hooks",), ("param_scheduler",)}
 """Mappings whose keys are the user's own; all but `vars` say what the values have to be."""

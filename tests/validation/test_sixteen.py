@@ -108,7 +108,9 @@ def test_there_are_exactly_sixteen(problems):
     assert len({(problem.origin.file, problem.origin.line) for problem in problems}) == 16
 
 
-@pytest.mark.parametrize(("code", "path", "text", "suggestion"), [row[1:] for row in MISTAKES], ids=[row[0] for row in MISTAKES])
+@pytest.mark.parametrize(
+    ("code", "path", "text", "suggestion"), [row[1:] for row in MISTAKES], ids=[row[0] for row in MISTAKES]
+)
 def test_each_stands_at_its_place_with_its_suggestion(composition, problems, code, path, text, suggestion):
     (problem,) = [problem for problem in problems if problem.path == path]
     assert problem.code == code

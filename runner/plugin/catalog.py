@@ -84,12 +84,11 @@ class Catalog:
         """
         found = self._entries.setdefault((entry.registry, entry.name), [])
         for other in found:
-            if other.plugin == entry.plugin and not entry.force:
+            if other.plugin == entry.plugin and other.target != entry.target and not entry.force:
                 raise RegistryError(
                     f"'{entry.name}' is offered twice in {entry.registry}: as {other.target} and as {entry.target}; rename one"
                 )
-        if entry.force:
-            found[:] = [other for other in found if other.plugin != entry.plugin]
+        found[:] = [other for other in found if other.plugin != entry.plugin]
         found.append(entry)
 
     def copy(self) -> Catalog:

@@ -1,0 +1,230 @@
+"""The parts of a run, each made from its top-level field."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from torch import nn
+from torch.utils.data import DataLoader
+
+from runner.dataset import build_dataloader as keyed_dataloader
+from runner.dataset import rebuild
+from runner.errors import BuildError, Path
+from runner.evaluator import Evaluator
+from runner.hooks import Hook
+from runner.optim import OptimWrapper, build_optim_wrapper
+from runner.optim.scheduler import _ParamScheduler
+
+if TYPE_CHECKING:
+    from runner.runner import Runner
+
+__all__ = [
+    "DEFAULT_HOOKS",
+    "TRIPLES",
+    "check_triples",
+    "dataloader",
+    "evaluator",
+    "hooks",
+    "model",
+    "optim_wrapper",
+    "param_schedulers",
+    "register_hook",
+    "scale_lr",
+    "train_loop_type",
+]
+
+TRIPLES = (
+    ("train_dataloader", "train_cfg", "optim_wrapper"),
+    ("val_dataloader", "val_cfg", "val_evaluator"),
+    ("test_dataloader", "test_cfg", "test_evaluator"),
+)
+"""Fields that are given together or not at all."""
+
+DEFAULT_HOOKS: dict[str, dict[str, Any]] = {
+    "runtime_info": {"type": "RuntimeInfoHook"},
+    "timer": {"type": "IterTimerHook"},
+    "sampler_seed": {"type": "DistSamplerSeedHook"},
+    "logger": {"type": "LoggerHook"},
+    "param_scheduler": {"type": "ParamSchedulerHook"},
+    "checkpoint": {"type": "CheckpointHook", "interval": 1},
+}
+"""What every run has, in the order in which hooks of equal priority are called."""
+
+
+def check_triples(fields: Mapping[str, Any]) -> None:
+    """Refuse a half-described way of running.
+
+    Raises:
+        BuildError: Some fields of a triple are given and some are not; names both.
+    """
+    for triple in TRIPLES:
+        given = [name for name in triple if fields[name] is not None]
+        if given and len(given) < len(triple):
+            missing = [name for name in triple if name not in given]
+            raise BuildError(
+                f"{', '.join(given)} given without {', '.join(missing)}; they go together: give all of {', '.join(triple)}, or none"
+            )
+    if fields["param_scheduler"] is not None and fields["optim_wrapper"] is None:
+        raise BuildError("param_scheduler given without optim_wrapper; a schedule needs an optimizer to change")
+
+
+def model(runner: Runner, cfg: nn.Module | Mapping[str, Any], data_preprocessor: Any) -> nn.Module:
+    """Build the model, with the top-level `data_preprocessor` where the model's own mapping gives none."""
+    if isinstance(cfg, Mapping) and data_preprocessor is not None:
+        cfg = {"data_preprocessor": data_preprocessor, **cfg}
+    built = runner.builder.build("model", cfg, ("model",))
+    if not isinstance(built, nn.Module):
+        raise BuildError(f"the model is to be a torch.nn.Module, and is a {type(built).__name__}", path=("model",))
+    return built
+
+
+def dataloader(runner: Runner, cfg: DataLoader[Any] | Mapping[str, Any], path: Path = ()) -> DataLoader[Any]:
+    """Build a loader, or put the one that a user built together again so that it resumes exactly."""
+    if not isinstance(cfg, Mapping):
+        loader, exact = rebuild(cfg, seed=runner.seed, rank=runner.data_rank)
+        if not exact:
+            runner.logger.warning(
+                f"the {type(cfg).__name__} given is used as it is: its sampler is none that can be put back to a place in "
+                "mid-epoch, so the run resumes exactly at the end of an epoch only"
+            )
+        return loader
+    cfg = dict(cfg)
+    builder = runner.builder
+    dataset = builder.build("dataset", cfg.pop("dataset"), (*path, "dataset"))
+    if hasattr(dataset, "full_init"):
+        dataset.full_init()
+    sampler = builder.build(
+        "sampler", cfg.pop("sampler"), (*path, "sampler"), dataset=dataset, seed=runner.seed
+    )
+    batch_sampler = cfg.pop("batch_sampler", None)
+    if isinstance(batch_sampler, Mapping):
+        batch_size = cfg.get("batch_size", 1)
+        batch_sampler = builder.build(
+            "batch_sampler", batch_sampler, (*path, "batch_sampler"), sampler=sampler, batch_size=batch_size
+        )
+    for name in ("collate_fn", "worker_init_fn"):
+        if cfg.get(name) is not None:
+            cfg[name] = builder.build("function", cfg[name], (*path, name))
+    if cfg.get("num_workers", 0) > 0:
+        cfg.setdefault("multiprocessing_context", runner.mp_start_method)
+    return keyed_dataloader(
+        dataset, sampler=sampler, batch_sampler=batch_sampler, seed=runner.seed, rank=runner.data_rank, **cfg
+    )
+
+
+def evaluator(runner: Runner, cfg: Evaluator | Mapping[str, Any] | Sequence[Any], path: Path = ()) -> Evaluator:
+    """Build an evaluator from itself, a metric, a list of metrics, or a mapping with `metrics`."""
+    if isinstance(cfg, Evaluator):
+        return cfg
+    if isinstance(cfg, Mapping) and "metrics" in cfg:
+        built: Evaluator = runner.builder.build("evaluator", cfg, path)
+        return built
+    metrics = cfg if isinstance(cfg, Sequence) else [cfg]
+    return Evaluator(
+        [runner.builder.build("metric", each, (*path, number)) for number, each in enumerate(metrics)]
+    )
+
+
+def hooks(runner: Runner, default: Mapping[str, Any] | None, custom: Sequence[Any] | None) -> None:
+    """Register the default hooks, as `default_hooks` changes them, then the custom ones."""
+    default = dict(default or {})
+    merged: dict[str, Any] = {**DEFAULT_HOOKS, **default}
+    for name, cfg in merged.items():
+        if cfg is None:
+            continue
+        if isinstance(cfg, Mapping) and "type" not in cfg and name in DEFAULT_HOOKS:
+            cfg = {**DEFAULT_HOOKS[name], **cfg}
+        register_hook(runner, cfg, ("default_hooks", name))
+    for number, cfg in enumerate(custom or ()):
+        register_hook(runner, cfg, ("custom_hooks", number))
+
+
+def register_hook(runner: Runner, cfg: Hook | Mapping[str, Any], path: Path) -> None:
+    """Build a hook, with the `priority` that the engine reads beside the constructor's arguments, and add it."""
+    priority = None
+    if isinstance(cfg, Mapping):
+        cfg = dict(cfg)
+        priority = cfg.pop("priority", None)
+    runner.hooks.add(runner.builder.build("hook", cfg, path), priority)
+
+
+def train_loop_type(cfg: Mapping[str, Any]) -> dict[str, Any]:
+    """Write a loop's mapping with `by_epoch` as one with `type`.
+
+    Raises:
+        BuildError: Both are given, or neither.
+    """
+    cfg = dict(cfg)
+    if "by_epoch" in cfg and "type" in cfg:
+        raise BuildError("'by_epoch' and 'type' exclude each other; keep one of them", path=("train_cfg",))
+    if "type" not in cfg:
+        by_epoch = cfg.pop("by_epoch", "max_iters" not in cfg)
+        cfg["type"] = "EpochBasedTrainLoop" if by_epoch else "IterBasedTrainLoop"
+    return cfg
+
+
+def optim_wrapper(runner: Runner, cfg: OptimWrapper | Mapping[str, Any]) -> OptimWrapper:
+    """Build the optimizer wrapper through its constructor, and let it record the gradients' norm."""
+    built = build_optim_wrapper(runner.unwrapped_model, cfg, build=runner.builder.build)
+    built.message_hub = runner.message_hub
+    return built
+
+
+def param_schedulers(runner: Runner, cfg: Any) -> list[_ParamScheduler] | dict[str, list[_ParamScheduler]]:
+    """Build the schedulers: one, a list, or by the optimizer's name."""
+    if isinstance(cfg, Mapping) and "type" not in cfg:
+        return {name: _schedulers(runner, each, ("param_scheduler", name)) for name, each in cfg.items()}
+    return _schedulers(runner, cfg, ("param_scheduler",))
+
+
+def _schedulers(runner: Runner, cfg: Any, path: Path) -> list[_ParamScheduler]:
+    if cfg is None:
+        return []
+    many = cfg if isinstance(cfg, Sequence) else [cfg]
+    return [_scheduler(runner, each, (*path, number)) for number, each in enumerate(many)]
+
+
+def _scheduler(runner: Runner, cfg: Any, path: Path) -> _ParamScheduler:
+    if not isinstance(cfg, Mapping):
+        built: _ParamScheduler = cfg
+        return built
+    cfg = dict(cfg)
+    loop = runner.train_loop
+    convert = cfg.pop("convert_to_iter_based", False)
+    by_epoch = cfg.setdefault("by_epoch", True)
+    cfg.setdefault("end", loop.max_epochs if by_epoch else loop.max_iters)
+    if convert:
+        target, name = runner.builder.resolve("param_scheduler", cfg, path)
+        epoch_length = len(loop.dataloader)
+        cfg = {key: value for key, value in cfg.items() if key != "type"}
+        try:
+            from_epochs: _ParamScheduler = target.build_iter_from_epoch(  # type: ignore[attr-defined]
+                optimizer=runner.optim_wrapper, epoch_length=epoch_length, **cfg
+            )
+        except (TypeError, ValueError) as error:
+            raise BuildError(f"{name} could not be built: {error}", path=path) from error
+        return from_epochs
+    return runner.builder.build("param_scheduler", cfg, path, optimizer=runner.optim_wrapper)  # type: ignore[no-any-return]
+
+
+def scale_lr(runner: Runner, cfg: Mapping[str, Any] | None) -> None:
+    """Scale the learning rates linearly with the global batch size, where `auto_scale_lr` is enabled.
+
+    Raises:
+        BuildError: `base_batch_size` is missing.
+    """
+    if not cfg or not cfg.get("enable", False):
+        return
+    if "base_batch_size" not in cfg:
+        raise BuildError(
+            "enabled without 'base_batch_size', the global batch size that the rates were found with", path=("auto_scale_lr",)
+        )
+    loader = runner.train_loop.dataloader
+    batch_size = loader.batch_size or getattr(loader.batch_sampler, "batch_size", None)
+    if batch_size is None:
+        raise BuildError("enabled, and the loader's batch sampler does not tell its batch_size", path=("auto_scale_lr",))
+    ratio = runner.world_size * batch_size / cfg["base_batch_size"]
+    runner.logger.info(f"learning rates are scaled by {ratio:g}: {runner.world_size} x {batch_size} samples a step")
+    assert runner.optim_wrapper is not None
+    runner.optim_wrapper.scale_lr(ratio)

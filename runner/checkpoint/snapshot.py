@@ -1,0 +1,277 @@
+"""A run as a checkpoint, and back: what goes in, and in which order it is taken out again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from runner import dist
+from runner.checkpoint.format import to_plain
+from runner.checkpoint.loader import load
+from runner.checkpoint.store import CheckpointStore
+from runner.checkpoint.weights import load_state_dict
+from runner.config import Config
+from runner.dataset import DataLoader
+from runner.errors import CheckpointError, ConfigError
+from runner.optim.scheduler import restore_schedulers
+
+if TYPE_CHECKING:
+    from runner.hooks import Hook
+    from runner.runner import Runner
+
+__all__ = ["load_weights", "restore", "save"]
+
+
+# ---- saving ----------------------------------------------------------------------------------------------------------
+
+
+def save(
+    runner: Runner,
+    path: Path,
+    *,
+    save_optimizer: bool,
+    save_param_scheduler: bool,
+    meta: Mapping[str, Any],
+    by_epoch: bool,
+) -> None:
+    """Write a checkpoint. Every rank calls this, since each has generators of its own; rank 0 writes."""
+    epoch, iteration = _finished(runner, by_epoch=by_epoch)
+    per_rank = dist.all_gather_object(_of_this_rank(runner))
+    if not dist.is_main_process():
+        dist.barrier()
+        return
+    checkpoint: dict[str, Any] = {
+        "meta": {**_meta(runner, epoch, iteration), **meta},
+        "state_dict": runner.unwrapped_model.state_dict(),
+        "message_hub": runner.message_hub.state_dict(),
+        "data": _data(runner, epoch),
+        "ranks": per_rank,
+        "hooks": {key: hook.state_dict() for key, hook in _stateful(runner)},
+    }
+    loop = runner.train_loop
+    if hasattr(loop, "state_dict"):
+        checkpoint["loop"] = loop.state_dict()
+    if save_optimizer and runner.optim_wrapper is not None:
+        checkpoint["optimizer"] = runner.optim_wrapper.state_dict()
+        checkpoint["accumulation"] = runner.optim_wrapper.count_state()
+    if save_param_scheduler and runner.param_schedulers:
+        checkpoint["param_schedulers"] = _scheduler_states(runner)
+    checkpoint = _let_hooks_change(runner, to_plain(checkpoint, owner="the run"))
+    _store(runner, path.parent).save(checkpoint, path.name, step=iteration)
+    dist.barrier()
+
+
+def _finished(runner: Runner, *, by_epoch: bool) -> tuple[int, int]:
+    """Epochs and iterations that are over once the hook point that we are in is over."""
+    loop = runner.train_loop
+    finishing = getattr(loop, "finishing", "epoch" if by_epoch else "iter")
+    return loop.epoch + (finishing == "epoch"), loop.iter + (finishing == "iter")
+
+
+def _meta(runner: Runner, epoch: int, iteration: int) -> dict[str, Any]:
+    return {
+        "epoch": epoch,
+        "iter": iteration,
+        "cfg": runner.cfg.dump() if runner.cfg else "",
+        "seed": runner.seed,
+        "experiment_name": runner.experiment_name,
+        "time": time.strftime("%Y%m%d_%H%M%S"),
+        "runner_version": version("yaml-runner"),
+        "torch_version": str(torch.__version__),
+        "dataset_meta": getattr(runner.train_loop.dataloader.dataset, "metainfo", None),
+        "max_epochs": runner.max_epochs,
+        "max_iters": runner.max_iters,
+        "conditions": _conditions(runner),
+    }
+
+
+def _conditions(runner: Runner) -> dict[str, Any]:
+    """What decides the bits beside the checkpoint itself."""
+    return {
+        "world_size": runner.world_size,
+        "device": runner.device.type,
+        "threads": torch.get_num_threads(),
+        "deterministic": runner.deterministic,
+        "torch": str(torch.__version__),
+    }
+
+
+def _data(runner: Runner, epoch: int) -> dict[str, Any] | None:
+    loader = runner.train_loop.dataloader
+    if not isinstance(loader, DataLoader):
+        return None
+    finished = runner.train_loop.finishing == "epoch" and epoch > loader.position.epoch
+    return dict(loader.state_dict(finished_epoch=finished))
+
+
+def _of_this_rank(runner: Runner) -> dict[str, Any]:
+    """The generators, and the gradients when the save falls inside an accumulation window."""
+    state: dict[str, Any] = {"streams": runner.streams.state_dict()}
+    wrapper = runner.optim_wrapper
+    if wrapper is not None and wrapper.inside_window:
+        state["gradients"] = {
+            name: parameter.grad.detach().cpu()
+            for name, parameter in runner.unwrapped_model.named_parameters()
+            if parameter.grad is not None
+        }
+    return state
+
+
+def _stateful(runner: Runner) -> Iterator[tuple[str, Hook]]:
+    """Hooks with a key each that is the same in the next launch: the class's name, and which of them it is."""
+    counts: dict[str, int] = {}
+    for hook in runner.hooks:
+        name = type(hook).__name__
+        counts[name] = counts.get(name, -1) + 1
+        yield (f"{name}.{counts[name]}" if counts[name] else name), hook
+
+
+def _scheduler_states(runner: Runner) -> Any:
+    if isinstance(runner.param_schedulers, dict):
+        return {name: [each.state_dict() for each in many] for name, many in runner.param_schedulers.items()}
+    return [each.state_dict() for each in runner.param_schedulers]
+
+
+def _let_hooks_change(runner: Runner, checkpoint: dict[str, Any]) -> dict[str, Any]:
+    """Call `before_save_checkpoint` hook by hook, so that what can't be saved is put down to the one that added it."""
+    for method in runner.hooks.at("before_save_checkpoint"):
+        method(runner, checkpoint=checkpoint)
+        hook: Any = method
+        checkpoint = to_plain(checkpoint, owner=type(hook.__self__).__name__)
+    return checkpoint
+
+
+def _store(runner: Runner, folder: Path) -> CheckpointStore:
+    return runner.store if folder.absolute() == Path(runner.work_dir) else CheckpointStore(folder)
+
+
+# ---- loading ---------------------------------------------------------------------------------------------------------
+
+
+def load_weights(
+    runner: Runner, filename: str, *, map_location: str, strict: bool, revise_keys: Sequence[tuple[str, str]]
+) -> dict[str, Any]:
+    """Load weights alone, and say what did not fit."""
+    checkpoint = load(filename, map_location=map_location)
+    runner.call_hook("after_load_checkpoint", checkpoint=checkpoint)
+    state_dict = checkpoint.get("state_dict", checkpoint)
+    report = load_state_dict(runner.unwrapped_model, state_dict, strict=strict, revise_keys=revise_keys)
+    if report:
+        runner.logger.warning(f"{filename}: {report}")
+    runner.logger.info(f"weights loaded from {filename}")
+    return checkpoint
+
+
+def restore(runner: Runner, filename: str, *, resume_optimizer: bool, resume_param_scheduler: bool) -> None:
+    """Put a run back to where a checkpoint was written."""
+    ours = "ranks" in (checkpoint := load(filename))
+    _name_differences(runner, checkpoint, filename)
+    runner.call_hook("after_load_checkpoint", checkpoint=checkpoint)
+    _restore_model(runner, checkpoint, filename, strict=ours)
+    meta = checkpoint.get("meta", {})
+    runner.train_loop.restore(meta.get("epoch", 0), meta.get("iter", 0))
+    _restore_data(runner, checkpoint)
+    if resume_optimizer and runner.optim_wrapper is not None and "optimizer" in checkpoint:
+        runner.optim_wrapper.load_state_dict(checkpoint["optimizer"])
+    if resume_param_scheduler and "param_schedulers" in checkpoint:
+        restore_schedulers(runner.param_schedulers, checkpoint["param_schedulers"])
+    if runner.optim_wrapper is not None:
+        runner.optim_wrapper.initialize_count_status(runner.unwrapped_model, runner.iter, runner.max_iters)
+    if ours:
+        _restore_the_rest(runner, checkpoint)
+    runner.logger.info(f"resumed from {filename}: epoch {runner.epoch}, iteration {runner.iter}")
+
+
+def _restore_model(runner: Runner, checkpoint: Mapping[str, Any], filename: str, *, strict: bool) -> None:
+    if "state_dict" not in checkpoint:
+        raise CheckpointError(
+            f"{filename} has no 'state_dict': it is no checkpoint of a run, and can't be resumed from"
+        )
+    report = load_state_dict(runner.unwrapped_model, checkpoint["state_dict"], strict=strict)
+    if report:
+        runner.logger.warning(f"{filename}: {report}")
+
+
+def _restore_data(runner: Runner, checkpoint: Mapping[str, Any]) -> None:
+    loader = runner.train_loop.dataloader
+    state = checkpoint.get("data")
+    if isinstance(loader, DataLoader) and state is not None:
+        for message in loader.load_state_dict(state):
+            runner.logger.warning(message)
+    elif isinstance(loader, DataLoader):
+        loader.set_epoch(runner.epoch)
+
+
+def _restore_the_rest(runner: Runner, checkpoint: Mapping[str, Any]) -> None:
+    runner.message_hub.load_state_dict(checkpoint["message_hub"])
+    states = checkpoint["hooks"]
+    for key, hook in _stateful(runner):
+        if states.get(key):
+            hook.load_state_dict(states[key])
+    if "loop" in checkpoint and hasattr(runner.train_loop, "load_state_dict"):
+        runner.train_loop.load_state_dict(checkpoint["loop"])
+    same_world = len(checkpoint["ranks"]) == runner.world_size
+    if same_world:  # otherwise, as was named already, the run goes on and is not bit-equal
+        of_rank = checkpoint["ranks"][runner.rank]
+        _restore_gradients(runner.unwrapped_model, of_rank.get("gradients", {}))
+        runner.streams.load_state_dict(of_rank["streams"])
+    if runner.optim_wrapper is not None and "accumulation" in checkpoint:
+        runner.optim_wrapper.load_count_state(checkpoint["accumulation"])
+
+
+def _restore_gradients(model: nn.Module, gradients: Mapping[str, torch.Tensor]) -> None:
+    for name, parameter in model.named_parameters():
+        if name in gradients:
+            parameter.grad = gradients[name].to(parameter.device, copy=True)
+
+
+def _name_differences(runner: Runner, checkpoint: Mapping[str, Any], filename: str) -> None:
+    """Say what differs from the run that wrote the checkpoint, since it may decide the numbers from here on."""
+    meta = checkpoint.get("meta", {})
+    found = [
+        f"{name}: {meta[name]} -> {value}"
+        for name, value in (("max_epochs", runner.max_epochs), ("max_iters", runner.max_iters), ("seed", runner.seed))
+        if name in meta and meta[name] != value
+    ]
+    before = meta.get("conditions", {})
+    found += [
+        f"{name}: {before[name]} -> {value} (the numbers will not be bit-equal)"
+        for name, value in _conditions(runner).items()
+        if name in before and before[name] != value
+    ]
+    found += _config_changes(meta.get("cfg", ""), runner.cfg)
+    if found:
+        runner.logger.warning(f"changed since {filename} was written: " + "; ".join(dict.fromkeys(found)))
+
+
+def _config_changes(text: Any, config: Config) -> list[str]:
+    """Paths of a config whose values differ from those in a checkpoint; nothing where it holds no YAML of ours."""
+    if not config or not text or not isinstance(text, str):
+        return []
+    try:
+        before = Config.fromstring(text, ".yaml")
+    except ConfigError:
+        return ["the checkpoint's config is none of ours, and was not compared"]
+    old, new = dict(_leaves(before.to_dict())), dict(_leaves(config.to_dict()))
+    return [
+        f"{path}: {old.get(path, '(absent)')} -> {new.get(path, '(absent)')}"
+        for path in sorted({*old, *new})
+        if old.get(path) != new.get(path) and path.partition(".")[0] not in {"resume", "load_from", "work_dir"}
+    ]
+
+
+def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(value, Mapping):
+        for key, each in value.items():
+            yield from _leaves(each, f"{path}.{key}" if path else str(key))
+    elif isinstance(value, list):
+        for number, each in enumerate(value):
+            yield from _leaves(each, f"{path}.{number}")
+    else:
+        yield path, value

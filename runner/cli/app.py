@@ -1,0 +1,105 @@
+"""The group of commands: what there is, loaded one by one, and what an error exits with."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import typer
+from typer.core import TyperGroup
+
+from runner.cli.arguments import normalize
+from runner.cli.failure import report
+
+if TYPE_CHECKING:
+    from typer.core import TyperCommand
+
+__all__ = ["COMMANDS", "run"]
+
+COMMANDS: Mapping[str, str] = {
+    "validate": "Find every mistake in configs, without running anything.",
+    "train": "Train what a config describes.",
+    "test": "Test a checkpoint of what a config describes.",
+    "show": "Print a composed config, or a part of it, with where each value came from.",
+    "schema": "Print the JSON Schema of configs, with every installed component.",
+    "components": "List the components on offer.",
+    "describe": "Print what a component's type takes.",
+    "plugins": "List the installed plugins and what is wrong with them.",
+    "explain": "Explain a problem's code.",
+}
+"""Each command's module under `runner.cli`, and its line in the help: written here so that help loads none of them."""
+
+
+class LazyGroup(TyperGroup):
+    """Loads a command's module when the command is called."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Our commands in their order, then the plugins'."""
+        del ctx
+        return [*COMMANDS, *sorted(_plugin_commands())]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> TyperCommand | Any | None:
+        """The command of that name, imported now."""
+        del ctx
+        if cmd_name in COMMANDS:
+            module = importlib.import_module(f"runner.cli.{cmd_name}")
+            command = typer.main.get_command(module.app)
+            command.name = cmd_name
+            return command
+        return _plugin_commands().get(cmd_name)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """The help's list of commands, from the table alone."""
+        del ctx
+        rows = [*COMMANDS.items()]
+        rows += [(name, command.get_short_help_str(80)) for name, command in sorted(_plugin_commands().items())]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+
+def _plugin_commands() -> dict[str, Any]:
+    from runner.plugin import default_plugins
+
+    plugin_app = typer.Typer(rich_markup_mode=None)
+    default_plugins().add_commands(plugin_app)
+    if not plugin_app.registered_commands and not plugin_app.registered_groups:
+        return {}
+    plugin_app.callback()(lambda: None)  # with a callback, one command alone stays a command of a group
+    group = typer.main.get_command(plugin_app)
+    commands: dict[str, Any] = group.commands  # type: ignore[attr-defined]  # a group, by the callback
+    return commands
+
+
+app = typer.Typer(
+    cls=LazyGroup, rich_markup_mode=None, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
+)
+
+
+def _version(value: bool) -> None:
+    if value:
+        from importlib.metadata import version
+
+        typer.echo(f"yaml-runner {version('yaml-runner')}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    *,
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
+) -> None:
+    """Train PyTorch models from one strict YAML file."""
+    del version
+
+
+def run(argv: list[str]) -> int:
+    """Run one command; returns the exit code."""
+    try:
+        code = app(normalize(argv), prog_name="runner", standalone_mode=False)
+    except Exception as error:  # noqa: BLE001 - every error ends in a message and an exit code
+        return report(error)
+    except KeyboardInterrupt:
+        typer.echo("interrupted", err=True)
+        return 130
+    return code if isinstance(code, int) else 0

@@ -1,0 +1,57 @@
+"""Arguments as users of OpenMMLab's scripts write them, turned into what a parser without surprises takes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+import typer
+
+__all__ = ["Configs", "Format", "Overrides", "Unset", "normalize", "override"]
+
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("-o", "--override", metavar="KEY=VALUE", help="Set a value; repeatable. `a.0.b` indexes lists."),
+]
+Unset = Annotated[list[str] | None, typer.Option("--unset", metavar="KEY", help="Delete a key; repeatable.")]
+Format = Annotated[str, typer.Option("--format", metavar="text|json", help="How to print.")]
+Configs = Annotated[list[str], typer.Argument(metavar="CFG...", help="Config files.")]
+
+
+def normalize(argv: list[str]) -> list[str]:
+    """Rewrite `--cfg-options a=1 b=2` as `-o a=1 -o b=2`, and `--resume` without a value as `--resume=auto`."""
+    return list(_normalized(list(argv)))
+
+
+def _normalized(argv: list[str]) -> Iterator[str]:
+    in_options = False
+    while argv:
+        argument = argv.pop(0)
+        if argument == "--":
+            yield argument
+            yield from argv
+            return
+        if argument.startswith("--cfg-options"):
+            in_options = True
+            _, equals, value = argument.partition("=")
+            if equals:
+                yield from ("-o", value)
+        elif in_options and "=" in argument and not argument.startswith("-"):
+            yield from ("-o", argument)
+        elif argument == "--resume":
+            in_options = False
+            yield f"--resume={argv.pop(0) if argv and _is_resume_value(argv[0]) else 'auto'}"
+        else:
+            in_options = False
+            yield argument
+
+
+def _is_resume_value(argument: str) -> bool:
+    """A step, `auto` or a checkpoint's path; a config's path and the next option are none."""
+    return argument == "auto" or argument.isdecimal() or argument.endswith((".pth", ".pt", ".ckpt"))
+
+
+def override(key: str, value: Any) -> str:
+    """A flag's value as an override: JSON is YAML that needs no guessing."""
+    return f"{key}={json.dumps(value)}"

@@ -1,0 +1,54 @@
+"""`runner components [KIND]`."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from runner.cli.arguments import Format
+from runner.errors import SignatureError
+from runner.kinds import KINDS
+from runner.plugin import Catalog, Entry, default_plugins
+from runner.signature import describe
+
+app = typer.Typer(rich_markup_mode=None)
+
+
+@app.command()
+def components(
+    kind: Annotated[str | None, typer.Argument(metavar="[KIND]", help="One role alone.")] = None,
+    fmt: Format = "text",
+) -> None:
+    """List the components on offer."""
+    if kind is not None and kind not in KINDS:
+        raise typer.BadParameter(f"'{kind}' is no kind; the kinds are {', '.join(KINDS)}")
+    catalog = default_plugins().catalog
+    entries = catalog.entries(kind)
+    if fmt == "json":
+        rows = [
+            {
+                "kind": entry.kind,
+                "name": entry.name,
+                "plugin": entry.plugin,
+                "target": entry.target,
+                "summary": _summary(entry, catalog),
+            }
+            for entry in entries
+        ]
+        typer.echo(json.dumps(rows, indent=2))
+        return
+    shown = None
+    for entry in entries:
+        if entry.kind != shown:
+            shown = entry.kind
+            typer.echo(f"{entry.kind}: {KINDS[entry.kind].doc}")
+        typer.echo(f"  {entry.qualified:40} {_summary(entry, catalog)}")
+
+
+def _summary(entry: Entry, catalog: Catalog) -> str:
+    try:
+        return describe(entry.target, catalog=catalog).summary
+    except SignatureError as error:
+        return f"({error})"

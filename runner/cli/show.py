@@ -1,0 +1,56 @@
+"""`runner show CFG [KEY]`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+import typer
+
+from runner.cli.arguments import Format, Overrides, Unset
+from runner.cli.loading import loaded
+from runner.config import Config
+
+app = typer.Typer(rich_markup_mode=None)
+
+
+@app.command()
+def show(
+    config: Annotated[str, typer.Argument(metavar="CFG", help="A config file.")],
+    key: Annotated[str | None, typer.Argument(metavar="[KEY]", help="A part of it: `param_scheduler.0`.")] = None,
+    override: Overrides = None,
+    unset: Unset = None,
+    fmt: Format = "text",
+    origins: Annotated[bool, typer.Option("--origins", help="Print where each value came from.")] = False,
+) -> None:
+    """Print a composed config, or a part of it, with where each value came from."""
+    cfg = loaded(config, override, unset)
+    if origins:
+        rows = list(_rows(cfg, key))
+        if fmt == "json":
+            typer.echo(json.dumps([{"path": path, "value": value, "origin": place} for path, value, place in rows], indent=2))
+        else:
+            for path, value, place in rows:
+                typer.echo(f"{path}: {json.dumps(value)}  # {place}")
+    elif fmt == "json":
+        typer.echo(json.dumps(cfg.shown(key), indent=2))
+    else:
+        typer.echo(cfg.dump_part(key), nl=False)
+
+
+def _rows(cfg: Config, key: str | None) -> Iterator[tuple[str, Any, str]]:
+    for path, value in _leaves(cfg.shown(key), key or ""):
+        yield path, value, str(cfg.origin(path) or "default")
+
+
+def _leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:
+    prefix = f"{path}." if path else ""
+    if isinstance(value, dict) and value:
+        for key, each in value.items():
+            yield from _leaves(each, f"{prefix}{key}")
+    elif isinstance(value, list) and value:
+        for number, each in enumerate(value):
+            yield from _leaves(each, f"{prefix}{number}")
+    else:
+        yield path, value

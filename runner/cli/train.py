@@ -1,0 +1,90 @@
+"""`runner train CFG`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from runner.cli.arguments import Overrides, Unset, override
+from runner.cli.failure import USAGE
+from runner.cli.loading import composed, loaded
+
+app = typer.Typer(rich_markup_mode=None)
+
+NO_VALIDATION = ("val_dataloader", "val_cfg", "val_evaluator")
+
+
+@app.command()
+def train(
+    config: Annotated[str, typer.Argument(metavar="CFG", help="A config file.")],
+    overrides: Overrides = None,
+    unset: Unset = None,
+    work_dir: Annotated[str | None, typer.Option("--work-dir", help="Where checkpoints and logs go.")] = None,
+    resume: Annotated[
+        str | None, typer.Option("--resume", metavar="[auto|STEP|PATH]", help="Go on with a run; alone: the newest.")
+    ] = None,
+    load_from: Annotated[str | None, typer.Option("--load-from", metavar="CKPT", help="Take weights from here.")] = None,
+    amp: Annotated[bool, typer.Option("--amp", help="Train in mixed precision.")] = False,
+    auto_scale_lr: Annotated[bool, typer.Option("--auto-scale-lr", help="Scale the rates with the batch size.")] = False,
+    no_val: Annotated[bool, typer.Option("--no-val", help="Do not validate.")] = False,
+    launcher: Annotated[str | None, typer.Option("--launcher", metavar="none|pytorch", help="How processes start.")] = None,
+    nproc_per_node: Annotated[
+        int | None, typer.Option("--nproc-per-node", metavar="N", help="Processes to start; default one a GPU.")
+    ] = None,
+    device: Annotated[str, typer.Option("--device", metavar="auto|cpu|cuda|cuda:N|mps")] = "auto",
+) -> int:
+    """Train what a config describes."""
+    rows = list(overrides or ())
+    values = {"work_dir": work_dir, "load_from": load_from, "launcher": launcher, "resume": _resume(resume)}
+    rows += [override(key, value) for key, value in values.items() if value is not None]
+    if auto_scale_lr:
+        rows.append(override("auto_scale_lr.enable", True))
+    if amp:
+        rows += _amp(composed(config, rows, unset).data)
+    cfg = loaded(config, rows, [*(unset or ()), *(_present(config, rows, unset) if no_val else ())])
+    from runner.validation import require_valid
+
+    require_valid(cfg)
+    if cfg.get("launcher", "none") == "pytorch" and not _joins():
+        from runner.dist.launch import launch
+
+        return launch(sys.argv[1:], nproc_per_node=nproc_per_node, device=device)
+    if cfg.get("launcher", "none") == "none" and int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        typer.echo("error: WORLD_SIZE is over 1 and the launcher is none: add --launcher pytorch", err=True)
+        return USAGE
+    from runner.runner import Runner
+
+    runner = Runner.from_cfg(cfg, device=device)
+    try:
+        runner.train()
+    finally:
+        runner.close()
+    return 0
+
+
+def _joins() -> bool:
+    """Whether somebody (torchrun, or our own agent) has started this process as one of a group."""
+    return "RANK" in os.environ and "WORLD_SIZE" in os.environ
+
+
+def _resume(value: str | None) -> str | bool | None:
+    return True if value == "auto" else value
+
+
+def _amp(data: Any) -> list[str]:
+    wrapper = data.get("optim_wrapper") if isinstance(data, dict) else None
+    kind = wrapper.get("type", "OptimWrapper") if isinstance(wrapper, dict) else "OptimWrapper"
+    if kind == "AmpOptimWrapper":
+        typer.echo("--amp: the config trains in mixed precision already", err=True)
+        return []
+    if kind != "OptimWrapper":
+        raise typer.BadParameter(f"--amp replaces OptimWrapper, and the config's optim_wrapper is {kind}")
+    return [override("optim_wrapper.type", "AmpOptimWrapper"), override("optim_wrapper.loss_scale", "dynamic")]
+
+
+def _present(config: str, rows: list[str], unset: list[str] | None) -> list[str]:
+    data = composed(config, rows, unset).data
+    return [name for name in NO_VALIDATION if isinstance(data, dict) and name in data]

@@ -1,0 +1,293 @@
+"""Training by epochs and by iterations."""
+
+from __future__ import annotations
+
+import bisect
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from torch import nn
+from torch.utils.data import DataLoader
+
+from runner.dataset import DataLoader as KeyedDataLoader
+from runner.errors import BuildError
+from runner.kinds import Interval
+from runner.loops.base import BaseLoop
+
+if TYPE_CHECKING:
+    from runner.runner import Runner
+
+__all__ = ["EpochBasedTrainLoop", "IterBasedTrainLoop", "TrainLoop"]
+
+NEVER = 10**9
+"""The validation interval of a run without validation."""
+
+
+class TrainLoop(BaseLoop):
+    """What both ways of training share: counters, one step, and when to validate.
+
+    Attributes:
+        stop_training: Set by a hook to end the run after the current epoch or iteration.
+        finishing: Whether the hooks of an iteration's or an epoch's end are being called: a checkpoint that is
+            written there counts it as finished, although `iter` and `epoch` do not yet.
+
+    Args:
+        runner: The runner that the loop belongs to.
+        dataloader: A built loader, or the mapping to build one from.
+        val_begin: The first epoch or iteration that is followed by a validation.
+        val_interval: Epochs or iterations from one validation to the next.
+        dynamic_intervals: Pairs of (epoch or iteration, interval from there on).
+    """
+
+    def __init__(
+        self,
+        runner: Runner,
+        dataloader: DataLoader[Any] | dict[str, Any],
+        *,
+        val_begin: int,
+        val_interval: int,
+        dynamic_intervals: Sequence[tuple[int, int]] | None,
+    ) -> None:
+        super().__init__(runner, dataloader)
+        self._epoch = 0
+        self._iter = 0
+        self.val_begin = val_begin
+        self.val_interval = val_interval
+        self.stop_training = False
+        self._resumed = False
+        self.finishing: Literal["iter", "epoch"] | None = None
+        pairs = sorted(tuple(pair) for pair in dynamic_intervals or ())
+        self._milestones = [0, *(milestone for milestone, _ in pairs)]
+        self._intervals = [val_interval, *(interval for _, interval in pairs)]
+        runner.message_hub.update_info("dataset_meta", getattr(self.dataloader.dataset, "metainfo", None))
+
+    @property
+    def max_epochs(self) -> int:
+        """Epochs of the whole run."""
+        raise NotImplementedError
+
+    @property
+    def max_iters(self) -> int:
+        """Iterations of the whole run."""
+        raise NotImplementedError
+
+    @property
+    def epoch(self) -> int:
+        """Epochs that are finished."""
+        return self._epoch
+
+    @property
+    def iter(self) -> int:
+        """Iterations that are finished."""
+        return self._iter
+
+    def restore(self, epoch: int, iteration: int) -> None:
+        """Go on after `iteration` steps, `epoch` whole epochs."""
+        self._epoch = epoch
+        self._iter = iteration
+        self._resumed = True
+
+    def run_step(self, idx: int, data_batch: Any) -> None:
+        """One training step with its hooks: the data in, the weights changed, the counter up.
+
+        Args:
+            idx: The batch's number in its epoch.
+            data_batch: What the loader gave.
+        """
+        runner = self.runner
+        runner.call_hook("before_train_iter", batch_idx=idx, data_batch=data_batch)
+        runner.streams.enter_step(self._iter)
+        outputs = runner.model.train_step(data_batch, optim_wrapper=runner.optim_wrapper)  # type: ignore[operator]
+        runner.streams.leave_step()
+        self.finishing = "iter"
+        runner.call_hook("after_train_iter", batch_idx=idx, data_batch=data_batch, outputs=outputs)
+        self.finishing = None
+        self._iter += 1
+
+    def finish_epoch(self) -> None:
+        """Call the hooks of an epoch's end, and count it."""
+        self.finishing = "epoch"
+        self.runner.call_hook("after_train_epoch")
+        self.finishing = None
+        self._epoch += 1
+
+    def batches(self, epoch: int) -> Iterator[tuple[int, Any]]:
+        """What an epoch has left, each batch with its number in the epoch.
+
+        Args:
+            epoch: The epoch, from 0, that the samplers and the generators of the data are keyed by.
+        """
+        if isinstance(self.dataloader, KeyedDataLoader):
+            self.dataloader.set_epoch(epoch)
+            return enumerate(self.dataloader, self.dataloader.first_batch)
+        return enumerate(self.dataloader)
+
+    def decide_val_interval(self, position: int) -> None:
+        """Take the interval that `dynamic_intervals` sets for an epoch or iteration."""
+        self.val_interval = self._intervals[bisect.bisect_right(self._milestones, position) - 1]
+
+    def is_validation_due(self, position: int, end: int) -> bool:
+        """Whether a validation follows the epoch or iteration number `position` (from 1) of `end`."""
+        return (
+            self.runner.val_loop is not None
+            and position >= self.val_begin
+            and (position % self.val_interval == 0 or position == end)
+        )
+
+    def validate_if_due(self, position: int, end: int) -> None:
+        """Run the validation that follows a position, if one does."""
+        self.decide_val_interval(position)
+        if self.is_validation_due(position, end):
+            val_loop = self.runner.val_loop
+            assert val_loop is not None
+            val_loop.run()
+
+
+class EpochBasedTrainLoop(TrainLoop):
+    """Go through the data set a number of times.
+
+    Args:
+        runner: The runner that the loop belongs to.
+        dataloader: A built loader, or the mapping to build one from.
+        max_epochs: How often the whole data set is gone through.
+        val_begin: The first epoch, from 1, that is followed by a validation.
+        val_interval: Epochs from one validation to the next.
+        dynamic_intervals: Pairs of (epoch, validation interval from there on).
+    """
+
+    def __init__(
+        self,
+        runner: Runner,
+        dataloader: DataLoader[Any] | dict[str, Any],
+        max_epochs: Annotated[int, Interval(ge=1)],
+        val_begin: Annotated[int, Interval(ge=1)] = 1,
+        val_interval: Annotated[int, Interval(ge=1)] = 1,
+        dynamic_intervals: list[tuple[int, int]] | None = None,
+    ) -> None:
+        super().__init__(
+            runner, dataloader, val_begin=val_begin, val_interval=val_interval, dynamic_intervals=dynamic_intervals
+        )
+        self._max_epochs = max_epochs
+        try:
+            self._max_iters = max_epochs * len(self.dataloader)
+        except TypeError as error:
+            raise BuildError(
+                "an epoch of a data set without a length has no end to count to; use IterBasedTrainLoop with max_iters",
+                path=("train_cfg",),
+            ) from error
+
+    @property
+    def max_epochs(self) -> int:
+        """Epochs of the whole run."""
+        return self._max_epochs
+
+    @property
+    def max_iters(self) -> int:
+        """Iterations of the whole run."""
+        return self._max_iters
+
+    def run(self) -> nn.Module:
+        """Train, validating in between."""
+        self.runner.call_hook("before_train")
+        if self._resumed and self._starts_an_epoch():
+            # The checkpoint was written at the epoch's end, before the validation that follows it.
+            self.validate_if_due(self._epoch, self._max_epochs)
+        while self._epoch < self._max_epochs and not self.stop_training:
+            self.run_epoch()
+            self.validate_if_due(self._epoch, self._max_epochs)
+        self.runner.call_hook("after_train")
+        return self.runner.model
+
+    def run_epoch(self) -> None:
+        """Go through the data set once, or through what a resumed epoch has left."""
+        self.runner.call_hook("before_train_epoch")
+        self.runner.model.train()
+        for idx, data_batch in self.batches(self._epoch):
+            self.run_iter(idx, data_batch)
+        self.finish_epoch()
+
+    def run_iter(self, idx: int, data_batch: Any) -> None:
+        """One step; what a custom loop overrides.
+
+        Args:
+            idx: The batch's number in its epoch.
+            data_batch: What the loader gave.
+        """
+        self.run_step(idx, data_batch)
+
+    def _starts_an_epoch(self) -> bool:
+        return self._epoch > 0 and getattr(self.dataloader, "first_batch", 0) == 0
+
+
+class IterBasedTrainLoop(TrainLoop):
+    """Train for a number of steps, going through the data set as often as it takes.
+
+    Args:
+        runner: The runner that the loop belongs to.
+        dataloader: A built loader, or the mapping to build one from.
+        max_iters: Steps of the whole run.
+        val_begin: The first iteration, from 1, that is followed by a validation.
+        val_interval: Iterations from one validation to the next.
+        dynamic_intervals: Pairs of (iteration, validation interval from there on).
+    """
+
+    def __init__(
+        self,
+        runner: Runner,
+        dataloader: DataLoader[Any] | dict[str, Any],
+        max_iters: Annotated[int, Interval(ge=1)],
+        val_begin: Annotated[int, Interval(ge=1)] = 1,
+        val_interval: Annotated[int, Interval(ge=1)] = 1000,
+        dynamic_intervals: list[tuple[int, int]] | None = None,
+    ) -> None:
+        super().__init__(
+            runner, dataloader, val_begin=val_begin, val_interval=val_interval, dynamic_intervals=dynamic_intervals
+        )
+        self._max_iters = max_iters
+
+    @property
+    def max_epochs(self) -> int:
+        """The whole run counts as one epoch, as hooks of MMEngine expect."""
+        return 1
+
+    @property
+    def max_iters(self) -> int:
+        """Iterations of the whole run."""
+        return self._max_iters
+
+    def run(self) -> nn.Module:
+        """Train, validating in between."""
+        self.runner.call_hook("before_train")
+        self.runner.call_hook("before_train_epoch")
+        if self._resumed and self._iter > 0:
+            # The checkpoint was written at the end of the step, before the validation that follows it.
+            self.validate_if_due(self._iter, self._max_iters)
+        batches = self._batches()
+        while self._iter < self._max_iters and not self.stop_training:
+            self.runner.model.train()
+            self.run_iter(next(batches))
+            self.validate_if_due(self._iter, self._max_iters)
+        self.finish_epoch()
+        self.runner.call_hook("after_train")
+        return self.runner.model
+
+    def run_iter(self, data_batch: Any) -> None:
+        """One step; what a custom loop overrides.
+
+        Args:
+            data_batch: What the loader gave.
+        """
+        self.run_step(self._iter, data_batch)
+
+    def _batches(self) -> Iterator[Any]:
+        """Batches without end: the next pass begins where the last one stopped."""
+        position = getattr(self.dataloader, "position", None)
+        passes = position.epoch if position is not None else 0
+        while True:
+            seen = getattr(self.dataloader, "first_batch", 0)
+            for _, batch in self.batches(passes):
+                seen += 1
+                yield batch
+            if seen == 0:
+                raise BuildError("the training data set gives no batch; is it empty, or smaller than one with drop_last?")
+            passes += 1

@@ -1,0 +1,507 @@
+"""The Runner: holds the built parts of a run and runs its loops."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import nn
+from torch.utils.data import DataLoader
+
+from runner import assemble, dist
+from runner.build import Builder
+from runner.checkpoint import CheckpointStore, snapshot
+from runner.config import Config
+from runner.custom_imports import run_custom_imports
+from runner.dataset import Streams, set_random_seed
+from runner.device import resolve_device
+from runner.dist.ddp import is_model_wrapper, wrap_model
+from runner.environment import AutoScaleLR, EnvCfg, Randomness, apply_env_cfg, collect_env
+from runner.errors import BuildError, CheckpointError
+from runner.evaluator import Evaluator
+from runner.hooks import Hook, HookList
+from runner.logging import LogProcessor, MessageHub, MMLogger
+from runner.loops import BaseLoop, EvaluationLoop, TrainLoop
+from runner.model import BaseDataPreprocessor
+from runner.optim import OptimWrapper
+from runner.optim.scheduler import _ParamScheduler
+from runner.visualization import Visualizer
+
+__all__ = ["Runner"]
+
+
+class Runner:
+    """Trains, validates and tests one model.
+
+    Each part is given built, or as the mapping to build it from. `train_dataloader`, `train_cfg` and `optim_wrapper` go
+    together, and so do the three of validation and the three of testing.
+
+    Args:
+        model: What is trained.
+        work_dir: Where checkpoints and logs go.
+        train_dataloader: The loader to train from.
+        val_dataloader: The loader to validate on.
+        test_dataloader: The loader to test on.
+        train_cfg: The training loop: `by_epoch` or `type`, and its arguments.
+        val_cfg: The validation loop; `{}` for `ValLoop`.
+        test_cfg: The test loop; `{}` for `TestLoop`.
+        auto_scale_lr: Linear scaling of the learning rate with the global batch size.
+        optim_wrapper: The optimizer with what is around it.
+        param_scheduler: One scheduler, a list, or lists by the optimizer's name.
+        val_evaluator: What is measured in validation.
+        test_evaluator: What is measured in testing.
+        default_hooks: Changes to the default hooks, by name; None drops one.
+        custom_hooks: Further hooks.
+        data_preprocessor: What the model prepares batches with, where its own mapping does not say.
+        load_from: A checkpoint to take the weights from, or to resume from.
+        resume: Whether to go on with a run: True takes `load_from`, else the newest whole checkpoint of `work_dir`; a
+            step or a path names one.
+        launcher: How the processes of a distributed run were started.
+        env_cfg: Process-wide settings.
+        log_processor: How recorded values become lines of the log.
+        log_level: The least severe level that is logged.
+        visualizer: Where scalars and images go.
+        default_scope: The plugin that wins where several offer a name.
+        randomness: What random numbers are drawn from.
+        experiment_name: The run's name; by default the config's stem and the time.
+        cfg: The config that all this came from, for the log and for checkpoints.
+        model_wrapper_cfg: The wrapper of a distributed model, and its arguments.
+        find_unused_parameters: Whether DDP looks for parameters that took no part in the loss.
+        sync_bn: `torch` makes batch normalization share its statistics among ranks.
+        compile: Whether, or with which arguments, `torch.compile` compiles the training step.
+        activation_checkpointing: Modules, by dotted name, whose activations are computed again in the backward pass.
+        device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module | dict[str, Any],
+        work_dir: str,
+        train_dataloader: DataLoader[Any] | dict[str, Any] | None = None,
+        val_dataloader: DataLoader[Any] | dict[str, Any] | None = None,
+        test_dataloader: DataLoader[Any] | dict[str, Any] | None = None,
+        train_cfg: dict[str, Any] | None = None,
+        val_cfg: dict[str, Any] | None = None,
+        test_cfg: dict[str, Any] | None = None,
+        auto_scale_lr: AutoScaleLR | None = None,
+        optim_wrapper: OptimWrapper | dict[str, Any] | None = None,
+        param_scheduler: _ParamScheduler | dict[str, Any] | list[Any] | None = None,
+        val_evaluator: Evaluator | dict[str, Any] | list[Any] | None = None,
+        test_evaluator: Evaluator | dict[str, Any] | list[Any] | None = None,
+        default_hooks: dict[str, Hook | dict[str, Any] | None] | None = None,
+        custom_hooks: list[Hook | dict[str, Any]] | None = None,
+        data_preprocessor: BaseDataPreprocessor | dict[str, Any] | None = None,
+        load_from: str | None = None,
+        resume: bool | str | int = False,
+        launcher: str = "none",
+        env_cfg: EnvCfg | None = None,
+        log_processor: LogProcessor | dict[str, Any] | None = None,
+        log_level: str = "INFO",
+        visualizer: Visualizer | dict[str, Any] | None = None,
+        default_scope: str = "runner",
+        randomness: Randomness | None = None,
+        experiment_name: str | None = None,
+        cfg: Config | dict[str, Any] | None = None,
+        *,
+        model_wrapper_cfg: dict[str, Any] | None = None,
+        find_unused_parameters: bool = False,
+        sync_bn: Literal["torch"] | None = None,
+        compile: bool | dict[str, Any] = False,  # noqa: A002 - MMEngine's name
+        activation_checkpointing: str | list[str] | None = None,
+        device: str = "auto",
+    ) -> None:
+        fields = dict(locals())
+        assemble.check_triples(fields)
+        self.cfg = cfg if isinstance(cfg, Config) else Config(cfg or {})
+        self._fields = fields
+        self.default_scope = default_scope
+        self.builder = Builder(scope=default_scope)
+        self._set_up_processes(launcher, env_cfg or {}, device)
+        self._set_up_randomness(randomness or {})
+        self._set_up_folders(work_dir, experiment_name)
+        self._set_up_logging(log_level, log_processor, visualizer)
+        self.load_from = load_from
+        self._resume = resume
+        self._has_loaded = False
+        self._initialized = False
+        self.train_dataloader, self.val_dataloader, self.test_dataloader = (
+            train_dataloader,
+            val_dataloader,
+            test_dataloader,
+        )
+        self._train_loop: TrainLoop | None = None
+        self._val_loop: EvaluationLoop | None = None
+        self._test_loop: EvaluationLoop | None = None
+        self.optim_wrapper: OptimWrapper | None = None
+        self.param_schedulers: list[_ParamScheduler] | dict[str, list[_ParamScheduler]] = []
+        self.model = self._set_up_model(model, data_preprocessor)
+        self.hooks = HookList()
+        assemble.hooks(self, default_hooks, custom_hooks)
+        self.dump_config()
+        self.streams.capture()
+
+    # ---- construction ------------------------------------------------------------------------------------------------
+
+    @classmethod
+    def from_cfg(cls, cfg: Config | dict[str, Any], *, device: str = "auto") -> Runner:
+        """Check a config as `runner train` does, run its `custom_imports`, and build a Runner from it.
+
+        Args:
+            cfg: The config.
+            device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
+
+        Raises:
+            ConfigError: The config has problems; carries all of them.
+        """
+        from runner.validation import require_valid
+
+        config = cfg if isinstance(cfg, Config) else Config(cfg)
+        require_valid(config)
+        run_custom_imports(config)
+        data = config.to_dict()
+        for name in ("vars", "custom_imports", "runner_type"):
+            data.pop(name, None)
+        if data.get("work_dir") is None:
+            stem = Path(config.filename).stem if config.filename else "run"
+            data["work_dir"] = f"work_dirs/{stem}"
+        return cls(**data, cfg=config, device=device)
+
+    def _set_up_processes(self, launcher: str, env_cfg: EnvCfg, device: str) -> None:
+        apply_env_cfg(env_cfg)
+        self.env_cfg = env_cfg
+        self.mp_start_method = env_cfg.get("mp_cfg", {}).get("mp_start_method", "fork")
+        self.launcher = launcher
+        if launcher != "none" and not dist.is_distributed():
+            dist.init_dist(launcher, **env_cfg.get("dist_cfg", {}))
+        self.rank, self.world_size = dist.get_rank(), dist.get_world_size()
+        self.distributed = dist.is_distributed()
+        self.device = resolve_device(device)
+
+    def _set_up_randomness(self, randomness: Randomness) -> None:
+        seed = randomness.get("seed")
+        self.seed: int = dist.sync_random_seed() if seed is None else seed
+        self.deterministic = randomness.get("deterministic", False)
+        diff_rank_seed = randomness.get("diff_rank_seed", False)
+        set_random_seed(self.seed, deterministic=self.deterministic, diff_rank_seed=diff_rank_seed)
+        self.streams = Streams(self.seed, self.rank, self.device)
+
+    def _set_up_folders(self, work_dir: str, experiment_name: str | None) -> None:
+        stamp = [time.strftime("%Y%m%d_%H%M%S")]
+        dist.broadcast_object_list(stamp)
+        self.timestamp = stamp[0]
+        self.work_dir = str(Path(work_dir).absolute())
+        self.log_dir = str(Path(self.work_dir, self.timestamp))
+        if dist.is_main_process():
+            Path(self.log_dir).mkdir(parents=True, exist_ok=True)
+        dist.barrier()
+        stem = Path(self.cfg.filename).stem if self.cfg.filename else None
+        self.experiment_name = "_".join(
+            part for part in (experiment_name or stem, self.timestamp) if part is not None
+        )
+    def _set_up_logging(self, log_level: str, log_processor: Any, visualizer: Any) -> None:
+        self.logger = MMLogger(
+            self.experiment_name,
+            log_file=str(Path(self.log_dir, f"{self.timestamp}.log")),
+            log_level=log_level,
+        )
+        self.store = CheckpointStore(self.work_dir, on_damage=self.logger.warning)
+        self.message_hub = MessageHub(self.experiment_name)
+        self.log_processor: LogProcessor = self.builder.build("log_processor", log_processor or {}, ("log_processor",))
+        self.visualizer: Visualizer = self.builder.build(
+            "visualizer",
+            visualizer if visualizer is not None else {"vis_backends": [{"type": "LocalVisBackend"}]},
+            ("visualizer",),
+            save_dir=self.log_dir,
+        )
+        self.logger.debug("environment: " + ", ".join(f"{key} {value}" for key, value in collect_env().items()))
+
+    def _set_up_model(self, model: Any, data_preprocessor: Any) -> nn.Module:
+        built = assemble.model(self, model, data_preprocessor).to(self.device)
+        if self.distributed and self._fields["sync_bn"] == "torch":
+            built = nn.SyncBatchNorm.convert_sync_batchnorm(built)  # type: ignore[no-untyped-call]  # torch's stubs
+        if not self.distributed or is_model_wrapper(built):
+            return built
+        return wrap_model(
+            built,
+            self.device,
+            builder=self.builder,
+            model_wrapper_cfg=self._fields["model_wrapper_cfg"],
+            find_unused_parameters=self._fields["find_unused_parameters"],
+        )
+
+    def close(self) -> None:
+        """Flush and close the log and the visualizer's backends."""
+        self.visualizer.close()
+        self.logger.close()
+
+    # ---- what hooks and loops use ------------------------------------------------------------------------------------
+
+    @property
+    def data_rank(self) -> int:
+        """The rank that the data's generators are keyed by."""
+        return self.rank
+
+    @property
+    def unwrapped_model(self) -> nn.Module:
+        """The model without the wrapper of distributed training."""
+        return self.model.module if is_model_wrapper(self.model) else self.model  # type: ignore[return-value]
+
+    @property
+    def iter(self) -> int:
+        """Iterations that are finished."""
+        return self._train_loop.iter if self._train_loop is not None else 0
+
+    @property
+    def epoch(self) -> int:
+        """Epochs that are finished."""
+        return self._train_loop.epoch if self._train_loop is not None else 0
+
+    @property
+    def max_iters(self) -> int:
+        """Iterations of the whole run."""
+        return self.train_loop.max_iters
+
+    @property
+    def max_epochs(self) -> int:
+        """Epochs of the whole run."""
+        return self.train_loop.max_epochs
+
+    @property
+    def train_loop(self) -> TrainLoop:
+        """The training loop, built when it is first asked for."""
+        if self._train_loop is None:
+            cfg = self._fields["train_cfg"]
+            if cfg is None:
+                raise BuildError("there is no training loop: give train_cfg, train_dataloader and optim_wrapper")
+            cfg = assemble.train_loop_type(cfg) if isinstance(cfg, Mapping) else cfg
+            self._train_loop = self._build_loop(cfg, self.train_dataloader, ("train_cfg",))
+            self.train_dataloader = self._train_loop.dataloader
+        return self._train_loop
+
+    @property
+    def val_loop(self) -> EvaluationLoop | None:
+        """The validation loop, None for a run without one."""
+        if self._val_loop is None and self._fields["val_cfg"] is not None:
+            cfg = {"type": "ValLoop", **self._fields["val_cfg"]}
+            self._val_loop = self._build_loop(
+                cfg, self.val_dataloader, ("val_cfg",), evaluator=self._fields["val_evaluator"]
+            )
+            self.val_dataloader = self._val_loop.dataloader
+        return self._val_loop
+
+    @property
+    def test_loop(self) -> EvaluationLoop | None:
+        """The test loop, None for a run without one."""
+        if self._test_loop is None and self._fields["test_cfg"] is not None:
+            cfg = {"type": "TestLoop", **self._fields["test_cfg"]}
+            self._test_loop = self._build_loop(
+                cfg, self.test_dataloader, ("test_cfg",), evaluator=self._fields["test_evaluator"]
+            )
+            self.test_dataloader = self._test_loop.dataloader
+        return self._test_loop
+
+    def _build_loop(self, cfg: Any, dataloader: Any, path: Any, **more: Any) -> Any:
+        if isinstance(cfg, BaseLoop):
+            return cfg
+        return self.builder.build("loop", cfg, path, runner=self, dataloader=dataloader, **more)
+
+    def build_dataloader(self, dataloader: DataLoader[Any] | dict[str, Any]) -> DataLoader[Any]:
+        """Build a loader whose fetches are keyed, from a mapping or from the user's own loader."""
+        return assemble.dataloader(self, dataloader)
+
+    def build_evaluator(self, evaluator: Evaluator | dict[str, Any] | list[Any]) -> Evaluator:
+        """Build an evaluator from itself, a metric, a list of metrics, or a mapping with `metrics`."""
+        return assemble.evaluator(self, evaluator)
+
+    def register_hook(self, hook: Hook | dict[str, Any], priority: str | int | None = None) -> None:
+        """Add a hook; hooks of equal priority are called in the order in which they were added.
+
+        Args:
+            hook: The hook, or the mapping to build it from.
+            priority: A level's name or a number from 0 to 100, lower first; by default the hook's own.
+        """
+        if isinstance(hook, Mapping):
+            assemble.register_hook(self, hook, ("custom_hooks",))
+        else:
+            self.hooks.add(hook, priority)
+
+    def call_hook(self, fn_name: str, **kwargs: Any) -> None:
+        """Call a point of every hook that overrides it; a custom loop may invent points.
+
+        Args:
+            fn_name: The point's name.
+            **kwargs: What the point is given beside the runner.
+        """
+        self.hooks.call(self, fn_name, **kwargs)
+
+    # ---- running -----------------------------------------------------------------------------------------------------
+
+    def train(self) -> nn.Module:
+        """Train, and validate in between; returns the model."""
+        loop = self.train_loop
+        self.optim_wrapper = assemble.optim_wrapper(self, self._fields["optim_wrapper"])
+        assemble.scale_lr(self, self._fields["auto_scale_lr"])
+        self.param_schedulers = assemble.param_schedulers(self, self._fields["param_scheduler"])
+        _ = self.val_loop
+        with self.message_hub.current(), self.logger.current():
+            self.call_hook("before_run")
+            self._init_weights()
+            self._checkpoint_activations()
+            if not self._load_or_resume():
+                self.optim_wrapper.initialize_count_status(self.unwrapped_model, 0, loop.max_iters)
+            self._compile()
+            self.model = loop.run() or self.model
+            self.call_hook("after_run")
+        return self.model
+
+    def val(self) -> dict[str, float]:
+        """Validate once; returns the metrics."""
+        if self.val_loop is None:
+            raise BuildError("there is no validation: give val_dataloader, val_cfg and val_evaluator")
+        return self._evaluate(self.val_loop)
+
+    def test(self) -> dict[str, float]:
+        """Test once; returns the metrics."""
+        if self.test_loop is None:
+            raise BuildError("there is no test: give test_dataloader, test_cfg and test_evaluator")
+        return self._evaluate(self.test_loop)
+
+    def _evaluate(self, loop: EvaluationLoop) -> dict[str, float]:
+        with self.message_hub.current(), self.logger.current():
+            self.call_hook("before_run")
+            self._init_weights()
+            self._load_or_resume(weights_only=True)
+            metrics = loop.run()
+            self.call_hook("after_run")
+        return metrics
+
+    def _init_weights(self) -> None:
+        """Initialize the weights once, from the training stream whatever hooks drew before."""
+        if self._initialized:
+            return
+        self._initialized = True
+        init_weights = getattr(self.unwrapped_model, "init_weights", None)
+        self.streams.enter_step(0)
+        if init_weights is not None:
+            init_weights()
+        self.streams.capture()
+
+    def _checkpoint_activations(self) -> None:
+        names = self._fields["activation_checkpointing"]
+        for name in [names] if isinstance(names, str) else names or ():
+            from torch.utils.checkpoint import checkpoint
+
+            module = self.unwrapped_model.get_submodule(name)
+            forward = module.forward
+
+            def recomputed(*args: Any, _forward: Any = forward, **kwargs: Any) -> Any:
+                return checkpoint(_forward, *args, use_reentrant=False, **kwargs)
+
+            module.forward = recomputed
+
+    def _compile(self) -> None:
+        options = self._fields["compile"]
+        if options is False:
+            return
+        step: Any = self.model.train_step
+        self.model.train_step = torch.compile(step, **(options if isinstance(options, Mapping) else {}))  # type: ignore[assignment]  # a method, not a submodule
+
+    # ---- checkpoints -------------------------------------------------------------------------------------------------
+
+    def _load_or_resume(self, *, weights_only: bool = False) -> bool:
+        """Load what the fields ask for, once; returns whether the run goes on with another."""
+        if self._has_loaded:
+            return False
+        self._has_loaded = True
+        if self._resume is False or weights_only:
+            if self.load_from is not None:
+                self.load_checkpoint(self.load_from)
+            return False
+        found = self._find_checkpoint()
+        if found is None:
+            self.logger.info(f"no checkpoint in {self.work_dir} yet: training starts afresh")
+            return False
+        self.resume(str(found))
+        return True
+
+    def _find_checkpoint(self) -> Path | None:
+        if self._resume is True or self._resume == "auto":
+            if self.load_from is not None:
+                return Path(self.load_from)
+            return self.store.newest()
+        name = str(self._resume)
+        if name.isdecimal():
+            return self.store.at_step(int(name))
+        if not Path(name).exists():
+            raise CheckpointError(f"there is no checkpoint {name} to resume from")
+        return Path(name)
+
+    def load_checkpoint(
+        self,
+        filename: str,
+        map_location: str = "cpu",
+        strict: bool = False,
+        revise_keys: Sequence[tuple[str, str]] = ((r"^module\.", ""),),
+    ) -> dict[str, Any]:
+        """Load weights.
+
+        Args:
+            filename: A checkpoint of ours, of MMEngine or MMCV, or a bare state dict.
+            map_location: The device that tensors are read to.
+            strict: Whether a missing or unexpected key is an error rather than a warning.
+            revise_keys: Pairs of (pattern, replacement) for the keys of the state dict.
+
+        Returns:
+            The whole checkpoint.
+        """
+        return snapshot.load_weights(self, filename, map_location=map_location, strict=strict, revise_keys=revise_keys)
+
+    def resume(self, filename: str, resume_optimizer: bool = True, resume_param_scheduler: bool = True) -> None:
+        """Go on from a checkpoint, as if the run had not been interrupted.
+
+        Args:
+            filename: The checkpoint.
+            resume_optimizer: Whether the optimizer's state is taken from it too.
+            resume_param_scheduler: Whether the schedulers' positions are taken from it too.
+        """
+        snapshot.restore(
+            self, filename, resume_optimizer=resume_optimizer, resume_param_scheduler=resume_param_scheduler
+        )
+
+    def save_checkpoint(
+        self,
+        out_dir: str,
+        filename: str,
+        save_optimizer: bool = True,
+        save_param_scheduler: bool = True,
+        meta: dict[str, Any] | None = None,
+        by_epoch: bool = True,
+    ) -> None:
+        """Write a checkpoint that the run can go on from. Every rank calls this; rank 0 writes.
+
+        Args:
+            out_dir: The folder.
+            filename: The file's name in it.
+            save_optimizer: Whether the optimizer's state goes in.
+            save_param_scheduler: Whether the schedulers' positions go in.
+            meta: More for the key `meta`.
+            by_epoch: Whether an epoch has just ended, rather than an iteration.
+        """
+        snapshot.save(
+            self,
+            Path(out_dir, filename),
+            save_optimizer=save_optimizer,
+            save_param_scheduler=save_param_scheduler,
+            meta=meta or {},
+            by_epoch=by_epoch,
+        )
+
+    def dump_config(self) -> None:
+        """Write the composed config into the work directory, with references in place of what the environment gave."""
+        self.visualizer.add_config(self.cfg)
+        if dist.is_main_process() and self.cfg:
+            stem = Path(self.cfg.filename).stem if self.cfg.filename else self.timestamp
+            self.cfg.dump(str(Path(self.work_dir, f"{stem}.yaml")))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from runner.optim import OptimWrapper
 
 __all__ = ["MMDistributedDataParallel", "is_model_wrapper", "wrap_model"]
+
+_RENAMED = "forward_sync_buffers" in inspect.signature(DistributedDataParallel).parameters
 
 
 class MMDistributedDataParallel(DistributedDataParallel):
@@ -46,9 +49,10 @@ class MMDistributedDataParallel(DistributedDataParallel):
         static_graph: bool = False,
         **kwargs: Any,
     ) -> None:
+        # torch 2.13 has another name for it.
+        kwargs["forward_sync_buffers" if _RENAMED else "broadcast_buffers"] = broadcast_buffers
         super().__init__(
             module,
-            broadcast_buffers=broadcast_buffers,
             find_unused_parameters=find_unused_parameters,
             device_ids=device_ids,
             bucket_cap_mb=bucket_cap_mb,

@@ -1,0 +1,33 @@
+"""`python -m runner`, as one rank of a group that `launch` started: leaves its exit code for the launcher."""
+
+from __future__ import annotations
+
+import os
+import runpy
+import sys
+from pathlib import Path
+
+from runner.dist.launch import EXIT_CODES, FAILED
+
+__all__ = ["main"]
+
+
+def main() -> None:
+    """Run the command line, and write down how it ended."""
+    code: object = FAILED
+    try:
+        runpy.run_module("runner", run_name="__main__")
+        code = 0
+    except SystemExit as ending:
+        code = 0 if ending.code is None else ending.code
+        raise
+    finally:
+        folder = os.environ.get(EXIT_CODES)
+        if folder and Path(folder).is_dir():
+            number = code if isinstance(code, int) else FAILED
+            Path(folder, os.environ["RANK"]).write_text(str(number), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    sys.argv[0] = "runner"
+    main()

@@ -102,9 +102,9 @@ class CheckpointHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Find the folder, and what a resumed run has told about what lies in it."""
-        folder = Path(runner.work_dir)
+        folder = Path(runner.work_dir).absolute()
         if self.out_dir:
-            folder = Path(self.out_dir, folder.absolute().name)
+            folder = Path(self.out_dir, folder.name).absolute()
         self._folder = folder
         self._store = CheckpointStore(folder, runner.logger.warning)
         runner.logger.info("checkpoints will be saved to %s", folder)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import logging
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Protocol, TypedDict
 
@@ -15,12 +14,12 @@ from torch.optim import Optimizer
 from runner import registry
 from runner.errors import BuildError
 from runner.kinds import Interval
+from runner.logging import MMLogger
 from runner.optim.optim_wrapper import OptimWrapper
 from runner.optim.options import check_keys
 
 __all__ = ["Build", "CustomKey", "DefaultOptimWrapperConstructor", "ParamwiseCfg", "build_by_name"]
 
-_logger = logging.getLogger(__name__)
 _NORMS = (_BatchNorm, _InstanceNorm, nn.GroupNorm, nn.LayerNorm)
 _DEFORMABLE = frozenset({"DeformConv2d", "ModulatedDeformConv2d"})
 _DECAY_OPTIONS = ("bias_decay_mult", "norm_decay_mult", "flat_decay_mult", "dwconv_decay_mult")
@@ -40,12 +39,25 @@ class CustomKey(TypedDict, total=False):
         weight_decay: The weight decay itself.
         momentum: The momentum, of SGD and its kin.
         dampening: The dampening of the momentum, of SGD.
-        nesterov: Nesterov's momentum, of SGD.
+        nesterov: Nesterov's momentum, of SGD and Muon.
         betas: The decay of the running averages, of Adam and its kin.
-        eps: What is added to a denominator, of Adam and its kin.
+        eps: What is added to a denominator, of Adam and its kin; two numbers for Adafactor.
         amsgrad: AMSGrad's maximum of the second moment, of Adam and its kin.
-        alpha: The decay of the running average, of RMSprop.
+        decoupled_weight_decay: Decay the weights and not the gradients, of Adam and its kin.
+        momentum_decay: The decay of the momentum, of NAdam.
+        alpha: The decay of the running average, of RMSprop; the power of the learning rate's decay, of ASGD.
         centered: The centered variant of RMSprop.
+        rho: The decay of the running average, of Adadelta.
+        lr_decay: The decay of the learning rate, of Adagrad.
+        lambd: The decay of the parameters, of ASGD.
+        t0: The step from which on parameters are averaged, of ASGD.
+        etas: What a step's size is multiplied by when the gradient's sign changes and when it stays, of Rprop.
+        step_sizes: The smallest and the largest step, of Rprop.
+        beta2_decay: The decay of the second moment's coefficient, of Adafactor.
+        d: The largest root mean square of an update, of Adafactor.
+        ns_coefficients: The three coefficients of the Newton-Schulz iteration, of Muon.
+        ns_steps: The iterations of Newton-Schulz, of Muon.
+        adjust_lr_fn: How the learning rate is adjusted to a matrix's shape, of Muon.
         maximize: Go up the gradient instead of down.
         foreach: Update all parameters of a group at once.
         fused: Update in one kernel.
@@ -61,10 +73,23 @@ class CustomKey(TypedDict, total=False):
     dampening: float
     nesterov: bool
     betas: list[float]
-    eps: Annotated[float, Interval(ge=0)]
+    eps: Annotated[float, Interval(ge=0)] | list[float | None]
     amsgrad: bool
+    decoupled_weight_decay: bool
+    momentum_decay: Annotated[float, Interval(ge=0)]
     alpha: Annotated[float, Interval(ge=0)]
     centered: bool
+    rho: Annotated[float, Interval(ge=0, le=1)]
+    lr_decay: Annotated[float, Interval(ge=0)]
+    lambd: Annotated[float, Interval(ge=0)]
+    t0: Annotated[float, Interval(ge=0)]
+    etas: list[float]
+    step_sizes: list[float]
+    beta2_decay: Annotated[float, Interval(le=0)]
+    d: Annotated[float, Interval(ge=1)]
+    ns_coefficients: list[float]
+    ns_steps: Annotated[int, Interval(ge=1)]
+    adjust_lr_fn: str | None
     maximize: bool
     foreach: bool | None
     fused: bool | None
@@ -199,6 +224,7 @@ class DefaultOptimWrapperConstructor:
             prefix: Its name in the model.
             is_dcn_module: Whether the module that it stands in is a deformable convolution.
         """
+        logger = MMLogger.get_current_instance()
         seen = {id(parameter) for group in params for parameter in group["params"]}
         for path, owner, in_deformable in _walk(module, prefix, is_dcn_module):
             for name, parameter in owner.named_parameters(recurse=False):
@@ -206,7 +232,7 @@ class DefaultOptimWrapperConstructor:
                 if id(parameter) in seen and self._is_bypassed(full_name):
                     continue
                 if not parameter.requires_grad:
-                    _logger.info("%s is not trained: its requires_grad is False", full_name)
+                    logger.info("%s is not trained: its requires_grad is False", full_name)
                     continue
                 seen.add(id(parameter))
                 options = self._custom_options(f"{path}.{name}")
@@ -214,11 +240,11 @@ class DefaultOptimWrapperConstructor:
                     options = self._rule_options(owner, path, name, parameter, in_deformable)
                 params.append({"params": [parameter], **options})
                 for key, value in options.items():
-                    _logger.info("paramwise_options -- %s:%s=%s", full_name, key, value)
+                    logger.info("paramwise_options -- %s:%s=%s", full_name, key, value)
 
     def _is_bypassed(self, name: str) -> bool:
         if self.paramwise_cfg.get("bypass_duplicate", False):
-            _logger.warning("%s is shared and already has a group; it gets no second one", name)
+            MMLogger.get_current_instance().warning("%s is shared and already has a group; it gets no second one", name)
             return True
         raise BuildError(
             f"{name} is a parameter that stands in the model under another name too; a parameter has one group. "

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
@@ -13,6 +12,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from runner.errors import BuildError
 from runner.kinds import Interval
+from runner.logging import MMLogger
 from runner.optim.clip import ClipGrad, Clipper, make_clipper
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 __all__ = ["OptimWrapper"]
 
-_logger = logging.getLogger(__name__)
 _NOTHING = contextlib.nullcontext()
 _ZERO_GRAD = torch.optim.Optimizer.zero_grad
 
@@ -192,7 +191,7 @@ class OptimWrapper:
         if self._accumulative_counts == 1:
             return
         if any(isinstance(module, _BatchNorm) for module in model.modules()):
-            _logger.warning(
+            MMLogger.get_current_instance().warning(
                 "The model has batch norm layers, which see one batch at a time: accumulating the gradients of %d "
                 "batches is not the same as a batch that is larger by as much.",
                 self._accumulative_counts,
@@ -221,7 +220,7 @@ class OptimWrapper:
             return
         held = [p.grad for group in self.optimizer.param_groups for p in group["params"] if p.grad is not None]
         if not held:
-            _logger.warning(
+            MMLogger.get_current_instance().warning(
                 "The run goes on after %d of the %d losses of an accumulation window, whose gradients were not saved: "
                 "the next update is made of fewer.",
                 self._inner_count % self._accumulative_counts,

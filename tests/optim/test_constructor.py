@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from runner.errors import BuildError
-from runner.optim import DefaultOptimWrapperConstructor, OptimWrapper, build_optim_wrapper
+from runner.optim import CustomKey, DefaultOptimWrapperConstructor, OptimWrapper, build_optim_wrapper
 
 SGD = {"type": "SGD", "lr": 1.0, "momentum": 0.9, "weight_decay": 0.5}
 
@@ -158,10 +158,10 @@ def test_a_built_optimizer_has_its_groups_already():
         build_optim_wrapper(model, {"type": "OptimWrapper"})
 
 
-def test_frozen_parameters_are_named(caplog):
-    with caplog.at_level("INFO"):
-        build({"bias_lr_mult": 2.0})
-    assert "frozen.weight is not trained" in caplog.text
+def test_frozen_parameters_are_named(log):
+    build({"bias_lr_mult": 2.0})
+    assert "frozen.weight is not trained" in log()
+    assert "paramwise_options -- backbone.0.bias:lr=2.0" in log()
 
 
 def test_a_constructor_of_ones_own():
@@ -214,3 +214,14 @@ def test_the_builder_that_is_passed_resolves_the_names():
         ("optimizer", "mine.SGD"),
         ("optim_wrapper", None),
     ]
+
+
+def test_every_option_of_torchs_optimizers_can_be_set_by_key():
+    """But for those of LBFGS, which takes no groups, and those that only the constructor reads."""
+    parameters = [nn.Parameter(torch.zeros(2, 2))]
+    found = set()
+    for name in vars(torch.optim).values():
+        is_optimizer = isinstance(name, type) and issubclass(name, torch.optim.Optimizer)
+        if is_optimizer and name not in {torch.optim.Optimizer, torch.optim.LBFGS}:
+            found |= name(parameters, lr=0.1).defaults.keys()
+    assert found - {"initial_accumulator_value"} <= CustomKey.__annotations__.keys()

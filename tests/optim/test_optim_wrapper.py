@@ -196,19 +196,19 @@ def test_gradients_of_a_window_that_grew_are_scaled_to_it():
     assert parameter.grad.tolist() == [0.25, 0.25]
 
 
-def test_lost_gradients_are_named(caplog):
+def test_lost_gradients_are_named(log):
     parameter = nn.Parameter(torch.zeros(2))
     wrapper = OptimWrapper(torch.optim.SGD([parameter], lr=1.0), 4)
     wrapper.load_count_state({"inner_count": 6, "window_length": 4})
-    assert "after 2 of the 4 losses" in caplog.text
+    assert "after 2 of the 4 losses" in log()
 
 
-def test_batch_norm_and_accumulation_are_named(caplog):
+def test_batch_norm_and_accumulation_are_named(log):
     model = make_model()
     OptimWrapper(OPTIMIZERS["sgd"](model.parameters())).initialize_count_status(model, 0, 10)
-    assert not caplog.records
+    assert not log()
     OptimWrapper(OPTIMIZERS["sgd"](model.parameters()), 4).initialize_count_status(model, 0, 10)
-    assert "batch norm" in caplog.text
+    assert "batch norm" in log()
 
 
 def test_more_losses_than_were_announced_still_make_whole_windows():

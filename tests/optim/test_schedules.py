@@ -176,3 +176,9 @@ def test_mmengines_positional_arguments_of_a_subclass():
     assert optimizer.param_groups[0]["lr"] == pytest.approx(0.025)
     with pytest.raises(NotImplementedError):
         _ParamScheduler(optimizer, "lr")
+
+
+def test_verbose_logs_each_value(log):
+    StepLR(make_optimizer(), step_size=1, gamma=0.5, verbose=True).step()
+    assert "lr of group 0 is now 1.0000e-01" in log()
+    assert "lr of group 0 is now 5.0000e-02" in log()

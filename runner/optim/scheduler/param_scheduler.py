@@ -6,7 +6,6 @@ so schedulers in a list chain by taking turns on the same value (a warm-up by it
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, ClassVar, Protocol
 
@@ -15,13 +14,13 @@ from typing_extensions import Self
 
 from runner.errors import BuildError
 from runner.kinds import Interval
+from runner.logging import MMLogger
 
 __all__ = ["INF", "OptimizerLike", "_ParamScheduler", "check_factor"]
 
 INF = 1_000_000_000
 """The `end` of a scheduler that has none."""
 
-_logger = logging.getLogger(__name__)
 _POSITION = ("last_step", "_global_step", "base_values", "_last_value")
 _NEITHER = frozenset({"optimizer", "verbose", "_built", "_before", *_POSITION})
 _ABSENT = object()
@@ -164,8 +163,9 @@ class _ParamScheduler:
         return self._last_value
 
     def _report(self, groups: list[dict[str, Any]]) -> None:
+        logger = MMLogger.get_current_instance()
         for number, group in enumerate(groups):
-            _logger.info("%s of group %d is now %.4e", self.param_name, number, float(group[self.param_name]))
+            logger.info("%s of group %d is now %.4e", self.param_name, number, float(group[self.param_name]))
 
     # Position and shape
 

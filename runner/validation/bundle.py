@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -30,7 +31,8 @@ def bundle(catalog: Catalog) -> Schema:
     Args:
         catalog: The components to offer.
     """
-    return _Bundle(catalog).schema()
+    joined: Schema = _json(_Bundle(catalog).schema())
+    return joined
 
 
 class _Bundle:
@@ -95,26 +97,27 @@ class _Bundle:
         return {**told, "anyOf": [reference, {"type": "null"}]} if nullable else {**told, **reference}
 
     def _choice(self, kind: str, default: Any, extra: Mapping[str, Schema]) -> Schema:
+        """What may stand in a slot: one of the names, and the arguments that go with it."""
         entries = {name: entry for entry in self._offered(kind) for name in (entry.name, entry.qualified)}
-        branches = []
-        for name, entry in entries.items():
-            given = {"properties": {"type": {"const": name}}, "required": ["type"]}
-            branches.append({"if": given, "then": self._component(entry, extra)})
         choice: Schema = {
             "type": "object",
             "properties": {"type": {"description": f"Which {kind}.", "enum": sorted(entries)}},
-            "allOf": branches,
         }
+        cases: list[tuple[Schema, Entry]] = [
+            ({"properties": {"type": {"const": name}}, "required": ["type"]}, entry) for name, entry in entries.items()
+        ]
         if isinstance(default, Mapping):
             for key, types in default.items():
                 for value, name in types.items():
-                    given = {"properties": {key: {"const": value == "true"}, "type": False}, "required": [key]}
-                    branches.append({"if": given, "then": self._component(entries[name], extra)})
+                    told = {key: {"const": value == "true"}, "type": False}
+                    cases += [({"properties": told, "required": [key]}, entries[name])] if name in entries else []
                 choice["oneOf"] = [{"required": ["type"]}, {"required": [key]}]
         elif default is None:
             choice["required"] = ["type"]
         elif default in entries:
-            branches.append({"if": {"properties": {"type": False}}, "then": self._component(entries[default], extra)})
+            cases.append(({"properties": {"type": False}}, entries[default]))
+        if cases:
+            choice["allOf"] = [{"if": given, "then": self._component(entry, extra)} for given, entry in cases]
         bare: Schema = {"anyOf": [{"enum": sorted(entries)}, _INTERPOLATION]} if kind in BARE else _INTERPOLATION
         return {"if": {"type": "object"}, "then": choice, "else": bare}
 
@@ -170,6 +173,19 @@ def _or_interpolation(schema: Schema) -> Schema:
         branches = schema["anyOf"]
         return {**told, "anyOf": branches if _INTERPOLATION in branches else [*branches, _INTERPOLATION]}
     return {**told, "anyOf": [schema, _INTERPOLATION]}
+
+
+def _json(node: Any) -> Any:
+    """The same as JSON has it: lists for tuples; a keyword or a default that is infinite says nothing there."""
+    if isinstance(node, Mapping):
+        return {key: _json(value) for key, value in node.items() if not _infinite(value)}
+    return [_json(item) for item in node] if isinstance(node, list | tuple) else node
+
+
+def _infinite(value: Any) -> bool:
+    if isinstance(value, list | tuple):
+        return any(map(_infinite, value))
+    return isinstance(value, float) and not math.isfinite(value)
 
 
 def _slug(default: Any) -> str:

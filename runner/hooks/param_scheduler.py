@@ -25,7 +25,7 @@ class ParamSchedulerHook(Hook):
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: dict[str, Any] | None = None
     ) -> None:
         """Step the schedulers that count iterations."""
-        schedulers = runner.param_schedulers
+        schedulers: Any = runner.param_schedulers
         if schedulers is None:
             return
         # The common case is written out: this runs in every iteration.

@@ -193,7 +193,7 @@ def _scheduler(runner: Runner, cfg: Any, path: Path) -> _ParamScheduler:
     loop = runner.train_loop
     convert = cfg.pop("convert_to_iter_based", False)
     by_epoch = cfg.setdefault("by_epoch", True)
-    cfg.setdefault("end", loop.max_epochs if by_epoch else loop.max_iters)
+    cfg.setdefault("end", loop.schedule_epochs if by_epoch else loop.schedule_iters)
     if convert:
         target, name = runner.builder.resolve("param_scheduler", cfg, path)
         epoch_length = len(loop.dataloader)

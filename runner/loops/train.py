@@ -72,6 +72,16 @@ class TrainLoop(BaseLoop):
         raise NotImplementedError
 
     @property
+    def schedule_epochs(self) -> int:
+        """Epochs that a schedule by epochs lasts where its config gives no `end`; a loop that starts over says fewer."""
+        return self.max_epochs
+
+    @property
+    def schedule_iters(self) -> int:
+        """Iterations that a schedule by iterations lasts where its config gives no `end`."""
+        return self.max_iters
+
+    @property
     def epoch(self) -> int:
         """Epochs that are finished."""
         return self._epoch

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal, TypedDict
 
@@ -70,11 +71,7 @@ def make_clipper(options: ClipGrad | Mapping[str, Any]) -> tuple[Clipper, dict[s
     if "norm_type" in given:
         given["norm_type"] = _norm_type(given["norm_type"])
     function: Callable[..., torch.Tensor | None] = clip_grad_norm_ if kind == "norm" else clip_grad_value_
-
-    def clip(parameters: list[torch.Tensor]) -> torch.Tensor | None:
-        return function(parameters, **given)
-
-    return clip, given
+    return functools.partial(function, **given), given
 
 
 def _norm_type(value: object) -> float:

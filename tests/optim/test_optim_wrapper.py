@@ -273,7 +273,12 @@ def test_the_optimizer_is_looked_through():
     assert "Type: OptimWrapper" in repr(wrapper)
     with pytest.raises(AttributeError, match="neither OptimWrapper nor its optimizer Adam has 'leraning_rate'"):
         _ = wrapper.leraning_rate
-    assert pickle.loads(pickle.dumps(wrapper)).get_lr() == {"lr": [0.1]}
+
+
+def test_a_wrapper_can_be_copied_and_pickled():
+    wrapper = OptimWrapper(torch.optim.Adam([nn.Parameter(torch.zeros(1))], lr=0.1), clip_grad={"max_norm": 1.0})
+    for copied in (pickle.loads(pickle.dumps(wrapper)), copy.deepcopy(wrapper)):
+        assert copied.get_lr() == {"lr": [0.1]}
 
 
 def test_several_groups_keep_the_rate_that_they_derive_from():

@@ -11,11 +11,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 from runner.kinds import KINDS
+from runner.signature.bindings import Value
 from runner.signature.bounds import apply_bounds, slot_of
 from runner.signature.classes import Classes
 from runner.signature.fragments import ANY, NULL, OBJECT, Fragment, array, fixed_array, join, opaque, slot
 from runner.signature.known import NOT_OPENED
-from runner.signature.modules import Named, Reading, Scope, Value
+from runner.signature.modules import Named, Reading, Scope
 from runner.signature.shapes import Shapes
 
 __all__ = ["Annotations"]
@@ -24,8 +25,22 @@ Alternatives: TypeAlias = list[Fragment]
 
 _TYPING = frozenset({"builtins", "typing", "typing_extensions", "collections", "collections.abc", "_collections_abc"})
 _ARRAYS = frozenset(
-    "list sequence mutablesequence iterable iterator collection reversible container generator deque asynciterable "
-    "asynciterator valuesview keysview".split()
+    [
+        "list",
+        "sequence",
+        "mutablesequence",
+        "iterable",
+        "iterator",
+        "collection",
+        "reversible",
+        "container",
+        "generator",
+        "deque",
+        "asynciterable",
+        "asynciterator",
+        "valuesview",
+        "keysview",
+    ]
 )
 _SETS = frozenset({"set", "frozenset", "abstractset", "mutableset"})
 _OBJECTS = frozenset(
@@ -35,9 +50,30 @@ _ANYTHING = frozenset({"any", "object", "self", "hashable", "never", "noreturn",
 _TRANSPARENT = frozenset({"required", "notrequired", "readonly", "final", "classvar", "unpack", "awaitable"})
 
 _DTYPES = (
-    "float16 float32 float64 bfloat16 half float double complex64 complex128 uint8 uint16 uint32 uint64 int8 int16 int32 "
-    "int64 short int long bool float8_e4m3fn float8_e5m2"
-).split()
+    "float16",
+    "float32",
+    "float64",
+    "bfloat16",
+    "half",
+    "float",
+    "double",
+    "complex64",
+    "complex128",
+    "uint8",
+    "uint16",
+    "uint32",
+    "uint64",
+    "int8",
+    "int16",
+    "int32",
+    "int64",
+    "short",
+    "int",
+    "long",
+    "bool",
+    "float8_e4m3fn",
+    "float8_e5m2",
+)
 
 _SIMPLE: dict[str, Fragment] = {
     "builtins:int": {"type": "integer"},
@@ -100,6 +136,10 @@ class _Context:
     variables: Mapping[str, Alternatives] = field(default_factory=dict)
     aliases: frozenset[str] = frozenset()
 
+    def kind(self, found: str) -> str:
+        """The kind of a slot: a module among transforms is one of them."""
+        return self.leaf if self.leaf == "transform" and found == "model" else found
+
     def any(self) -> Alternatives:
         """What stands where anything may stand."""
         return [slot(self.leaf)] if self.leaf else [ANY]
@@ -159,7 +199,8 @@ class Annotations:
         head = expr
         if isinstance(expr, ast.Subscript):
             head = expr.value
-            args = expr.slice.elts if isinstance(expr.slice, ast.Tuple) else [expr.slice]
+            # `tuple[()]` has an argument, and it is empty.
+            args = expr.slice.elts if isinstance(expr.slice, ast.Tuple) and expr.slice.elts else [expr.slice]
         if not isinstance(head, (ast.Name, ast.Attribute)):
             return self._unknown(ast.unparse(expr), context)
         named = self.reading.resolve(head, context.scope)
@@ -193,7 +234,7 @@ class Annotations:
             if handler is not None:
                 return handler(args, context)
         if qualified in _BASES:
-            return [slot(_BASES[qualified])]
+            return [slot(context.kind(_BASES[qualified]))]
         if qualified in _OPAQUE or (
             named.node is None and named.live is None and module.partition(".")[0] in NOT_OPENED
         ):
@@ -220,7 +261,7 @@ class Annotations:
         lineage = self.classes.lineage(cls)
         for qualified in lineage:
             if qualified in _BASES:
-                return [slot(_BASES[qualified])]
+                return [slot(context.kind(_BASES[qualified]))]
         shape = self.shapes.of(cls, lineage)
         if shape is not None:
             return [shape]
@@ -241,7 +282,7 @@ class Annotations:
         if isinstance(value.expr, ast.Constant) and value.expr.value is None:
             return self._unknown(named.name, context)  # `Thing = None` where an import failed
         if value.parameters:
-            inside = replace(inside, scope=named.scope.inside(dict(value.parameters)))  # type: ignore[arg-type]  # list is invariant
+            inside = replace(inside, scope=named.scope.inside(dict(value.parameters)))
         if args:
             given = [self._read(arg, context) for arg in args]
             names = self._variables(value.expr, inside.scope)
@@ -297,8 +338,8 @@ class Annotations:
     def _tuple(self, args: Sequence[ast.expr], context: _Context) -> Alternatives:
         if not args or (len(args) == 2 and isinstance(args[1], ast.Constant) and args[1].value is ...):
             return self._array(args, context)
-        if len(args) == 1 and isinstance(args[0], ast.Tuple):
-            args = args[0].elts  # `tuple[()]`
+        if isinstance(args[0], ast.Tuple):
+            args = args[0].elts
         return [fixed_array([self._joined(arg, context) for arg in args])]
 
     def _object(self, args: Sequence[ast.expr], context: _Context) -> Alternatives:

@@ -7,9 +7,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from runner.kinds import KINDS
+from runner.signature.bindings import Value
 from runner.signature.defaults import evaluate
 from runner.signature.fragments import Fragment
-from runner.signature.modules import Reading, Scope, Value
+from runner.signature.modules import Reading, Scope
 
 __all__ = ["apply_bounds", "slot_of"]
 

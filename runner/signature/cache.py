@@ -149,7 +149,7 @@ def _decode(found: dict[str, Any]) -> Signature:
     )
 
 
-def _pack(value: Any) -> Any:
+def _pack(value: Any) -> Any:  # noqa: PLR0911 - one case after the other
     """A default as JSON; what JSON has no form for is tagged."""
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
@@ -166,7 +166,7 @@ def _pack(value: Any) -> Any:
     return {type(value).__name__: [_pack(each) for each in value]}
 
 
-def _unpack(value: Any) -> Any:
+def _unpack(value: Any) -> Any:  # noqa: PLR0911 - as `_pack`
     if isinstance(value, list):
         return [_unpack(each) for each in value]
     if not isinstance(value, dict):

@@ -6,8 +6,9 @@ import ast
 from dataclasses import dataclass, field
 from typing import Any
 
+from runner.signature.bindings import Binding, Import, Value
 from runner.signature.known import PLAIN
-from runner.signature.modules import Binding, Import, Named, Reading, Scope, Value
+from runner.signature.modules import Named, Reading, Scope
 
 __all__ = ["Class", "Classes", "Field", "FunctionNode"]
 
@@ -116,7 +117,7 @@ class Classes:
         if named.qualified in PLAIN:
             key = (named.qualified, 0)
             if key not in self._found:
-                bases = [self.of(Named(*base.split(":"))) for base in PLAIN[named.qualified]]
+                bases = [self.of(_named(base)) for base in PLAIN[named.qualified]]
                 self._found[key] = Class(Named(named.module, named.name), bases)
             return self._found[key]
         if isinstance(named.live, type):
@@ -212,6 +213,11 @@ class Classes:
             decorator for decorator in (cls.node.decorator_list if cls.node else ()) if isinstance(decorator, ast.Call)
         ]
         return any(_keyword_is(call, "kw_only", True) for call in calls)
+
+
+def _named(qualified: str) -> Named:
+    module, _, name = qualified.partition(":")
+    return Named(module, name)
 
 
 def _keyword_is(call: ast.Call | None, name: str, value: object) -> bool:

@@ -6,9 +6,11 @@ import ast
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from runner.signature.bindings import Value, type_parameters
 from runner.signature.classes import Class, Classes, Field, FunctionNode
-from runner.signature.handing import Handing, Key, follow_arguments
-from runner.signature.modules import Named, Reading, Scope, Value, type_parameters
+from runner.signature.handing import Handing, follow_arguments
+from runner.signature.modules import Named, Reading, Scope
+from runner.signature.record import UNKNOWN
 
 __all__ = ["Argument", "Arguments", "Constructors"]
 
@@ -24,6 +26,7 @@ class Argument:
         scope: Where the names in both are looked up.
         required: Whether there is no default.
         positional: Whether it can be given by position.
+        keyword: Whether it can be given by name.
         handed: The base class's argument that it is passed on to, unchanged.
         doc: What is written below a dataclass's field.
         live: Its default, where there is the object but no text.
@@ -35,9 +38,10 @@ class Argument:
     scope: Scope | None = None
     required: bool = True
     positional: bool = True
+    keyword: bool = True
     handed: Argument | None = None
     doc: str = ""
-    live: Any = None
+    live: Any = UNKNOWN
 
 
 @dataclass(slots=True)
@@ -201,13 +205,11 @@ class Constructors:
 
     def _callee(self, call: ast.Call, scope: Scope, mro: list[Class] | None) -> Arguments:
         text = ast.unparse(call.func)
-        if mro is not None and isinstance(call.func, ast.Attribute) and isinstance(call.func.value, ast.Name):
-            if call.func.value.id in {"self", "cls"}:
-                for cls in mro:
-                    method = self.classes.method(cls, call.func.attr)
-                    if method is not None:
-                        bound = 0 if _is_static(method[0]) else 1
-                        return self._arguments(*method, mro, mro.index(cls), bound=bound)
+        if mro is not None and _is_own_method(call.func):
+            for cls in mro:
+                method = self.classes.method(cls, _last_name(call.func))
+                if method is not None:
+                    return self._arguments(*method, mro, mro.index(cls), bound=0 if _is_static(method[0]) else 1)
         named = self.reading.resolve(call.func, scope)
         if named is None or not named.name or named.module == "builtins":
             return Arguments().opened(
@@ -277,7 +279,7 @@ class Constructors:
         taken |= {keyword.arg for keyword in call.keywords if keyword.arg is not None}
         taken |= handing.bound | {key.name for key in handing.keys.values() if not key.passed}
         for each in target.items:
-            if each.name in taken:
+            if each.name in taken or not each.keyword:
                 continue
             default = handing.keys.get(each.name)
             if default is not None and default.default is not None and each.required:
@@ -343,13 +345,20 @@ def _module(cls: Class) -> Any:
 
 
 def _own(node: FunctionNode, scope: Scope, bound: int) -> list[Argument]:
-    """The arguments of the definition itself, `self` and what can only be given by position left out."""
+    """The arguments of the definition itself, `self` left out."""
     if bound and _is_static(node) and node.name != "__new__":
         bound = 0
     names = [*node.args.posonlyargs, *node.args.args]
     defaults: list[ast.expr | None] = [*[None] * (len(names) - len(node.args.defaults)), *node.args.defaults]
     found = [
-        Argument(name=arg.arg, annotation=arg.annotation, default=default, scope=scope, required=default is None)
+        Argument(
+            name=arg.arg,
+            annotation=arg.annotation,
+            default=default,
+            scope=scope,
+            required=default is None,
+            keyword=arg not in node.args.posonlyargs,
+        )
         for arg, default in list(zip(names, defaults, strict=True))[bound:]
     ]
     found += [
@@ -407,6 +416,10 @@ def _names(expr: ast.expr, name: str) -> bool:
 
 def _last_name(expr: ast.expr) -> str:
     return expr.attr if isinstance(expr, ast.Attribute) else expr.id if isinstance(expr, ast.Name) else ""
+
+
+def _is_own_method(func: ast.expr) -> bool:
+    return isinstance(func, ast.Attribute) and _last_name(func.value) in {"self", "cls"}
 
 
 def _is_constant(expr: ast.expr | None, value: object) -> bool:

@@ -8,7 +8,8 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
-from runner.signature.modules import Named, Reading, Scope, Value
+from runner.signature.bindings import Value
+from runner.signature.modules import Named, Reading, Scope
 from runner.signature.record import UNKNOWN
 
 __all__ = ["evaluate", "string"]
@@ -57,7 +58,7 @@ def evaluate(expr: ast.expr, scope: Scope, reading: Reading) -> Any:
         return UNKNOWN
 
 
-def string(expr: ast.expr, scope: Scope, reading: Reading) -> str:
+def string(expr: ast.expr, scope: Scope, reading: Reading) -> str:  # noqa: PLR0911 - one case after the other
     """The text of a docstring that is put together from pieces; what is not known is left out."""
     if isinstance(expr, ast.JoinedStr):
         return "".join(string(part, scope, reading) for part in expr.values)
@@ -76,7 +77,7 @@ def string(expr: ast.expr, scope: Scope, reading: Reading) -> str:
     return expr.value if isinstance(expr, ast.Constant) and isinstance(expr.value, str) else ""
 
 
-def _value(expr: ast.expr, scope: Scope, reading: Reading, depth: int) -> Any:
+def _value(expr: ast.expr, scope: Scope, reading: Reading, depth: int) -> Any:  # noqa: C901, PLR0911 - as `string`
     def value(part: ast.expr) -> Any:
         return _value(part, scope, reading, depth + 1)
 
@@ -96,6 +97,8 @@ def _value(expr: ast.expr, scope: Scope, reading: Reading, depth: int) -> Any:
     if isinstance(expr, ast.BinOp):
         return _arithmetic(expr, value)
     if isinstance(expr, (ast.Name, ast.Attribute)):
+        if isinstance(expr, ast.Attribute) and _is_enum(reading.resolve(expr.value, scope), reading):
+            raise _NotLiteral  # `Color.RED` is a member, not its value
         return _constant(reading.resolve(expr, scope), reading, depth)
     if isinstance(expr, ast.Call):
         return _call(expr, reading.resolve(expr.func, scope), value)
@@ -130,6 +133,18 @@ def _constant(named: Named | None, reading: Reading, depth: int) -> Any:
     if isinstance(named.live, (bool, int, float, str, bytes)):
         return named.live
     raise _NotLiteral
+
+
+def _is_enum(named: Named | None, reading: Reading, depth: int = 0) -> bool:
+    if named is None or not named.name or depth > 8:
+        return False
+    if named.module == "enum":
+        return True
+    named = reading.defined(named)
+    if not isinstance(named.node, ast.ClassDef) or named.scope is None:
+        return False
+    scope = named.scope
+    return any(_is_enum(reading.resolve(base, scope), reading, depth + 1) for base in named.node.bases)
 
 
 def _call(expr: ast.Call, named: Named | None, value: Callable[[ast.expr], Any]) -> Any:

@@ -137,8 +137,6 @@ def accepts(fragment: Fragment, value: Any) -> bool:
     """Whether a fragment of this module's forms holds for a default; a slot holds for names and mappings alone."""
     if "anyOf" in fragment:
         return any(accepts(each, value) for each in fragment["anyOf"])
-    if "const" in fragment:
-        return bool(fragment["const"] == value)
     if "x-slot" in fragment:
         return isinstance(value, (str, dict))
     if "enum" in fragment:

@@ -14,8 +14,9 @@ from typing import Any
 
 from runner.errors import SignatureError
 from runner.signature import cache
+from runner.signature.bindings import bindings
 from runner.signature.constructor import Argument, Arguments
-from runner.signature.modules import Module, Named, Reading, Scope, bindings, module_of, parse
+from runner.signature.modules import Module, Named, Reading, Scope, module_of, parse
 from runner.signature.reader import Reader, read_target
 from runner.signature.record import UNKNOWN, Signature
 
@@ -58,7 +59,7 @@ def _read_live(obj: Callable[..., Any], target: str) -> Signature:
         arguments = _arguments(inspect.signature(obj), _scope_of(obj))
     except (ValueError, TypeError) as error:
         raise SignatureError(f"{target} has neither a source nor a signature: {error}") from error
-    return reader.record(target, Named(*target.split(":", 1)), arguments, None)
+    return reader.record(target, Named(module=target.partition(":")[0], name=target.partition(":")[2]), arguments, None)
 
 
 def _importable(obj: object, module: str, name: str) -> bool:
@@ -177,6 +178,7 @@ def _arguments(signature: inspect.Signature, scope: Scope) -> Arguments:
                     scope=inner,
                     required=required,
                     positional=each.kind is not each.KEYWORD_ONLY,
+                    keyword=each.kind is not each.POSITIONAL_ONLY,
                     live=each.default if not required and _is_plain(each.default) else UNKNOWN,
                 )
             )
@@ -198,9 +200,11 @@ def annotation_of(obj: Any, scope: Scope) -> tuple[ast.expr, Scope]:
     return expr, Scope(scope.module, scope.inner, {**(scope.live or {}), **names})
 
 
-def _expression(obj: Any, names: dict[str, object]) -> ast.expr:
-    if obj is None or obj is type(None) or obj is ... or isinstance(obj, (bool, int, str, bytes)):
-        return ast.Constant(None if obj is type(None) else obj)
+def _expression(obj: Any, names: dict[str, object]) -> ast.expr:  # noqa: C901, PLR0911 - one case after the other
+    if obj is None or obj is type(None):
+        return ast.Constant(None)
+    if obj is ... or isinstance(obj, (bool, int, str, bytes)):
+        return ast.Constant(obj)
     if isinstance(obj, typing.ForwardRef):
         return ast.Constant(obj.__forward_arg__)
     if isinstance(obj, typing.TypeVar):

@@ -10,9 +10,10 @@ from pathlib import Path
 from runner.errors import Location, SignatureError
 from runner.kinds import KINDS, kinds_of, registries
 from runner.plugin import LOCAL, Entry
+from runner.signature.bindings import Definition, Import
 from runner.signature.classes import Classes
 from runner.signature.defaults import evaluate
-from runner.signature.modules import Definition, Import, Module, Named, Reading, Scope
+from runner.signature.modules import Module, Named, Reading, Scope
 from runner.signature.record import UNKNOWN, LocalFile
 
 __all__ = ["scan_file"]

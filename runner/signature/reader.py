@@ -88,7 +88,7 @@ class Reader:
             for name, text in doc.parameters.items():
                 described.setdefault(name, text)
         bare: list[str] = []
-        parameters = tuple(self._parameter(each, described, bare) for each in arguments.items)
+        parameters = tuple(self._parameter(each, described, bare) for each in arguments.items if each.keyword)
         notes = [*arguments.notes, *self.annotations.notes]
         if bare:
             notes.append(f"No annotation, so any value is accepted: {', '.join(bare)}.")
@@ -131,7 +131,7 @@ class Reader:
         if schema and default is not REQUIRED and default is not UNKNOWN and not accepts(schema, default):
             # An implicit Optional, or a default that only the code's author knows the meaning of.
             plain = list(default) if isinstance(default, (tuple, set, frozenset)) else default
-            extra: Fragment = NULL if default is None else {"const": plain}
+            extra: Fragment = NULL if default is None else {"enum": [plain]}
             if not isinstance(plain, (bytes, complex)):
                 schema = join([schema, extra], [])
         kinds = slots_in(schema)

@@ -6,11 +6,12 @@ import ast
 from collections.abc import Callable
 from typing import Any
 
+from runner.signature.bindings import Value
 from runner.signature.classes import Class, Classes, Field
 from runner.signature.defaults import evaluate, string
 from runner.signature.docstring import parse_docstring
 from runner.signature.fragments import Fragment, slot
-from runner.signature.modules import Reading, Scope, Value
+from runner.signature.modules import Reading, Scope
 from runner.signature.record import UNKNOWN
 
 __all__ = ["Shapes", "docstring_of"]

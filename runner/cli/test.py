@@ -49,5 +49,6 @@ def test(
         if fmt == "json":
             typer.echo(json.dumps({"checkpoint": str(Path(checkpoint)), "metrics": metrics}))
         else:
-            typer.echo("  ".join(f"{name}: {value:.4f}" for name, value in metrics.items()))
+            shown = (f"{value:.4f}" if isinstance(value, float) else str(value) for value in metrics.values())
+            typer.echo("  ".join(f"{name}: {value}" for name, value in zip(metrics, shown, strict=True)))
     return 0

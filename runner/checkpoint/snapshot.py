@@ -180,7 +180,15 @@ def restore(runner: Runner, filename: str, *, resume_optimizer: bool, resume_par
     if resume_optimizer and runner.optim_wrapper is not None and "optimizer" in checkpoint:
         runner.optim_wrapper.load_state_dict(checkpoint["optimizer"])
     if resume_param_scheduler and "param_schedulers" in checkpoint:
-        restore_schedulers(runner.param_schedulers, checkpoint["param_schedulers"])
+        for change in restore_schedulers(
+            runner.param_schedulers,
+            checkpoint["param_schedulers"],
+            epoch=runner.epoch,
+            iteration=runner.iter,
+            epoch_length=runner.max_iters // runner.max_epochs,
+            optimizer_restored=resume_optimizer,
+        ):
+            runner.logger.warning(change)
     if runner.optim_wrapper is not None:
         runner.optim_wrapper.initialize_count_status(runner.unwrapped_model, runner.iter, runner.max_iters)
     if ours:

@@ -15,7 +15,8 @@ __all__ = ["CONFIG", "FINE", "RUN", "STOPPED", "USAGE", "report"]
 
 FINE, CONFIG, USAGE, RUN, STOPPED = 0, 1, 2, 3, 75
 
-_OURS = str(Path(__file__).resolve().parents[1]) + os.sep
+_HIDDEN = tuple(str(Path(file).resolve().parent) + os.sep for file in (Path(__file__).parent, typer.__file__))
+"""Folders whose frames say nothing to a user: ours, and the command-line parser's."""
 
 
 def report(error: Exception) -> int:
@@ -47,11 +48,13 @@ def report(error: Exception) -> int:
 
 
 def _user_lines(error: BaseException) -> list[str]:
-    """The traceback without our own frames; whole where nothing else is left of it."""
+    """The traceback without our own frames and those that started us; whole where nothing else is left of it."""
     shown = traceback.TracebackException.from_exception(error)
     link: traceback.TracebackException | None = shown
     while link is not None:
-        kept = [frame for frame in link.stack if not frame.filename.startswith(_OURS)]
+        hidden = [number for number, frame in enumerate(link.stack) if frame.filename.startswith(_HIDDEN)]
+        inside = link.stack[hidden[0] :] if hidden else link.stack
+        kept = [frame for frame in inside if not frame.filename.startswith(_HIDDEN)]
         if kept:
             link.stack = traceback.StackSummary.from_list(kept)
         link = link.__cause__ or link.__context__

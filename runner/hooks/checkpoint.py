@@ -150,11 +150,10 @@ class CheckpointHook(Hook):
             return
         if not self.bests:
             self._follow((next(iter(metrics)),))
-        improved = [best for best in self.bests.values() if self._improve(runner, best, metrics)]
-        step = runner.epoch if self.by_epoch else runner.iter
-        if improved and self.last_ckpt == self._path(step):
-            # The periodic checkpoint of this very moment does not know of it yet.
-            self._save(runner, step, {"epoch": runner.epoch, "iter": runner.iter, "validated": True})
+        # The periodic checkpoint of this very moment does not know of it, and need not: a run that goes on from there
+        # begins with this validation.
+        for best in self.bests.values():
+            self._improve(runner, best, metrics)
 
     def after_train(self, runner: Runner) -> None:
         """Publish the last checkpoint and the best ones."""
@@ -225,14 +224,14 @@ class CheckpointHook(Hook):
                 self._store.remove(self._path(step))
         self._tell(runner)
 
-    def _improve(self, runner: Runner, best: Best, metrics: dict[str, float]) -> bool:
-        """Save the best checkpoint of a metric, if this is it, then delete the one that was; whether it is."""
+    def _improve(self, runner: Runner, best: Best, metrics: dict[str, float]) -> None:
+        """Save the best checkpoint of a metric, if this is it, then delete the one that was."""
         find_metric(best.metric, list(metrics))
         if metrics[best.metric] is None:
-            return False
+            return
         score = float(metrics[best.metric])
         if not best.is_beaten_by(score):
-            return False
+            return
         before = best.path
         count = runner.epoch if self.by_epoch else runner.iter
         name = f"best_{best.metric.replace('/', '_')}_{self.filename_tmpl.format(count)}"
@@ -252,7 +251,6 @@ class CheckpointHook(Hook):
         )
         if before is not None and before != best.path and runner.rank == 0:
             self._store.remove(before)
-        return True
 
     def _publish(self, runner: Runner, path: Path) -> None:
         checkpoint = load(path)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.utils.data import DataLoader
 
+from runner.dataset import DataLoader as KeyedDataLoader
 from runner.evaluator import Evaluator
 from runner.loops.base import BaseLoop
 
@@ -46,8 +47,10 @@ class EvaluationLoop(BaseLoop):
     def run(self) -> dict[str, float]:
         """Measure; returns the metrics."""
         runner = self.runner
-        # Keyed apart, so that a run that was resumed draws here what the uninterrupted one drew.
+        # Keyed apart and alike each time, so that a run that was resumed draws here what the uninterrupted one drew.
         runner.streams.enter_phase(self.mode, runner.iter)
+        if isinstance(self.dataloader, KeyedDataLoader):
+            self.dataloader.set_epoch(0)
         runner.call_hook(f"before_{self.mode}")
         runner.call_hook(f"before_{self.mode}_epoch")
         runner.model.eval()

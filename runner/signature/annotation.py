@@ -219,7 +219,7 @@ class Annotations:
         return context.any()
 
     def _unknown(self, text: str, context: _Context) -> Alternatives:
-        note = f"The annotation '{text}' could not be followed; any value is accepted."
+        note = f"the annotation '{text}' could not be followed; any value is accepted"
         if note not in self.notes and context.leaf is None:
             self.notes.append(note)
         return context.any()

@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import sys
-import tempfile
 import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -61,13 +60,14 @@ def store(key: Key, signature: Signature, files: Mapping[str, Stamp], roots: Map
     with contextlib.suppress(OSError):
         folder = os.path.dirname(file)  # noqa: PTH120 - pathlib costs more than the calls
         os.makedirs(folder, exist_ok=True)  # noqa: PTH103 - as above
-        handle, temporary = tempfile.mkstemp(dir=folder, suffix=".tmp")
+        temporary = f"{file}.{os.getpid()}-{id(text):x}.tmp"
         try:
-            with os.fdopen(handle, "w", encoding="utf-8") as stream:
+            with open(temporary, "x", encoding="utf-8") as stream:  # noqa: PTH123 - as above
                 stream.write(text)
             os.replace(temporary, file)  # noqa: PTH105 - as above
         except OSError:
-            os.unlink(temporary)  # noqa: PTH108 - as above
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(temporary)  # noqa: PTH108 - as above
             raise
 
 

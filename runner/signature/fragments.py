@@ -55,7 +55,7 @@ def join(alternatives: list[Fragment], notes: list[str]) -> Fragment:
     if hidden:
         found = [each for each in found if _OPAQUE not in each]
         if not found or found == [NULL]:
-            note = f"A config cannot write a {hidden[0].rpartition(':')[2]}; any value is accepted."
+            note = f"a config cannot write a value of class {hidden[0].rpartition(':')[2]}; any value is accepted"
             if note not in notes:
                 notes.append(note)
             return {}

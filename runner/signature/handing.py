@@ -102,13 +102,15 @@ class _Visitor(ast.NodeVisitor):
             self.generic_visit(node)
             return
         self.handing.used = True
-        key = node.slice.value if isinstance(node.slice, ast.Constant) else None
-        if not isinstance(key, str):
-            self.handing.loose = True
-        elif isinstance(node.ctx, ast.Store):
-            self.handing.bound.add(key)
-        else:
-            self.handing.keys.setdefault(key, Key(key, None, passed=isinstance(node.ctx, ast.Load)))
+        choices = [node.slice.body, node.slice.orelse] if isinstance(node.slice, ast.IfExp) else [node.slice]
+        for choice in choices:
+            key = choice.value if isinstance(choice, ast.Constant) else None
+            if not isinstance(key, str):
+                self.handing.loose = True
+            elif isinstance(node.ctx, ast.Store):
+                self.handing.bound.add(key)
+            else:
+                self.handing.keys.setdefault(key, Key(key, None, passed=isinstance(node.ctx, ast.Load)))
 
     def visit_Compare(self, node: ast.Compare) -> None:
         operands = [node.left, *node.comparators]

@@ -37,7 +37,19 @@ CANONICAL: dict[str, str] = {
 }
 """`module:Name` as it is imported, and where it is defined."""
 
-MODULES = frozenset({"torch.nn", "torch.optim", "torch.utils", "torch.utils.data", "torch.distributed", "torch.types"})
+MODULES = frozenset(
+    {
+        "collections.abc",
+        "concurrent.futures",
+        "numpy.typing",
+        "torch.distributed",
+        "torch.nn",
+        "torch.optim",
+        "torch.types",
+        "torch.utils",
+        "torch.utils.data",
+    }
+)
 """Attributes of a package that are modules: no need to ask the package."""
 
 PLAIN: dict[str, tuple[str, ...]] = {
@@ -58,8 +70,5 @@ PLAIN: dict[str, tuple[str, ...]] = {
 }
 """Classes that add no arguments to a constructor, and their bases but for `object`."""
 
-NOT_OPENED = frozenset(sys.stdlib_module_names | {"typing_extensions", "_typeshed", "numpy", "annotated_types"}) - {
-    "collections",
-    "__main__",
-}
+NOT_OPENED = frozenset(sys.stdlib_module_names | {"typing_extensions", "_typeshed", "numpy", "annotated_types"})
 """Top-level packages whose names are known by their names alone."""

@@ -84,7 +84,7 @@ class Named:
 
 
 _PARSED: OrderedDict[tuple[str, str], tuple[Stamp, Module]] = OrderedDict()
-_PARSED_LIMIT = 48
+_PARSED_LIMIT = 64
 
 
 def parse(text: bytes | str, file: str) -> ast.Module:

@@ -88,14 +88,19 @@ class Reader:
             for name, text in doc.parameters.items():
                 described.setdefault(name, text)
         bare: list[str] = []
-        parameters = tuple(self._parameter(each, described, bare) for each in arguments.items if each.keyword)
-        notes = [*arguments.notes, *self.annotations.notes]
+        notes = list(arguments.notes)
+        parameters = []
+        for each in arguments.items:
+            if each.keyword:
+                self.annotations.notes.clear()
+                parameters.append(self._parameter(each, described, bare))
+                notes += [f"{each.name}: {note}." for note in self.annotations.notes]
         if bare:
             notes.append(f"No annotation, so any value is accepted: {', '.join(bare)}.")
         node = named.node if isinstance(named.node, (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)) else None
         return Signature(
             target=target,
-            parameters=parameters,
+            parameters=tuple(parameters),
             open=arguments.open,
             summary=docs[0].summary if docs else "",
             doc=docs[0].text if docs else "",

@@ -14,7 +14,7 @@ from runner.signature.constructor import Argument, Arguments, Constructors
 from runner.signature.defaults import evaluate
 from runner.signature.docstring import Docstring, parse_docstring
 from runner.signature.fragments import NULL, Fragment, accepts, array, join, slot, slots_in
-from runner.signature.modules import Named, Reading, Scope
+from runner.signature.modules import Named, Reading, Scope, without_collecting
 from runner.signature.record import REQUIRED, UNKNOWN, Parameter, Signature
 from runner.signature.shapes import docstring_of
 
@@ -37,10 +37,11 @@ def read_target(target: str, paths: Sequence[str] = ()) -> tuple[Signature, Read
     module, colon, attribute = target.partition(":")
     if not (colon and module and attribute):
         raise SignatureError(f"'{target}' is no target; write 'package.module:Class'")
-    named = reading.find(target)
-    if named is None or not named.name:
-        named = _hidden(reading, module, attribute, target)
-    return Reader(reading).signature(named, target), reading
+    with without_collecting():
+        named = reading.find(target)
+        if named is None or not named.name:
+            named = _hidden(reading, module, attribute, target)
+        return Reader(reading).signature(named, target), reading
 
 
 def _hidden(reading: Reading, module: str, attribute: str, target: str) -> Named:

@@ -10,13 +10,15 @@ from typing import Any, TypeAlias
 from runner.config import Composition, Config
 from runner.errors import ConfigError, Location, Path, Problem, Severity, dotted
 from runner.plugin import Catalog, default_plugins
+from runner.plugin.catalog import SCOPE_ALIASES
 from runner.validation import fields
 from runner.validation.components import Components
 from runner.validation.keywords import make_validator
 from runner.validation.local_code import read_local_code
 from runner.validation.misplaced import send_home
-from runner.validation.mistake import Mistake, unknown_key
+from runner.validation.mistake import Mistake, did_you_mean, listed, unknown_key
 from runner.validation.rules import RULES, Context, origin_of
+from runner.validation.suggest import nearest
 
 __all__ = ["check", "require_valid"]
 
@@ -94,9 +96,22 @@ def _own_problems(composed: Composition, catalog: Catalog, missing_types: Severi
     context = Context(data=data, marks=composed.marks, unresolved=unresolved)
     found = list(local.problems)
     found += [_problem(mistake, path, composed) for mistake, path in _mistakes(data, components)]
+    found += _unknown_scope(context, local.catalog, missing_types)
     for rule in RULES:
         found += rule(context)
     return [problem for problem in found if not _unknowable(problem, composed)]
+
+
+def _unknown_scope(context: Context, catalog: Catalog, severity: Severity) -> Iterator[Problem]:
+    scope = context.data.get("default_scope")
+    plugins = sorted({entry.plugin for entry in catalog} | set(SCOPE_ALIASES))
+    if isinstance(scope, str) and scope and scope not in plugins:
+        suggestion = nearest(scope, plugins)
+        message = (
+            f"no installed plugin is called '{scope}'{did_you_mean(suggestion) or '; there are ' + listed(plugins)}"
+        )
+        place = ("default_scope",)
+        yield context.problem("unknown-plugin", place, message, at="value", severity=severity, suggestion=suggestion)
 
 
 def _mistakes(data: Mapping[str, Any], components: Components) -> Iterator[tuple[Mistake, Path]]:

@@ -18,9 +18,14 @@ from runner.signature import Signature, describe
 from runner.validation.branches import BARE, misspelt_type, types_of
 from runner.validation.fields import Schema
 from runner.validation.keywords import wrong_type
-from runner.validation.mistake import Mistake, json_type, listed
+from runner.validation.mistake import Mistake, did_you_mean, json_type, listed
+from runner.validation.suggest import nearest
 
 __all__ = ["Components", "component_schema"]
+
+
+_CALLED = frozenset({"function", "runner"})
+"""Kinds whose required arguments are what they are called with: a batch, or the config's own fields."""
 
 
 def component_schema(entry: Entry, signature: Signature, extra: Mapping[str, Schema] | None = None) -> Schema:
@@ -42,8 +47,7 @@ def component_schema(entry: Entry, signature: Signature, extra: Mapping[str, Sch
         properties.setdefault(key, schema)
     override = entry.schema or {}
     properties.update(override.get("properties", {}))
-    # A function's required arguments are the ones that it is called with.
-    required = [] if kind.name == "function" else [parameter.name for parameter in parameters if parameter.required]
+    required = [parameter.name for parameter in parameters if parameter.required and kind.name not in _CALLED]
     return {
         "title": entry.name,
         "properties": properties,
@@ -143,12 +147,14 @@ class Components:
             )
 
     def _without_type(self, kind: Kind, cfg: Mapping[str, Any], schema: Schema) -> Mistake:
-        wrong = misspelt_type(cfg)
-        if wrong is not None:
-            return Mistake(
-                "no such key; did you mean 'type'?", code="unknown-key", path=(wrong,), at="key", suggestion="type"
-            )
         choices = _choosing_keys(schema)
+        wrong = misspelt_type(cfg)
+        meant = "type"
+        for choice in choices if wrong is None else ():
+            wrong, meant = nearest(choice, cfg, cutoff=0.75), choice
+        if wrong is not None:
+            message = f"no such key{did_you_mean(meant)}"
+            return Mistake(message, code="unknown-key", path=(wrong,), at="key", suggestion=meant)
         names = sorted({entry.name for entry in self.catalog.entries(kind.name)})
         message = f"missing; give {' or '.join(map(repr, choices))} or the type of" if choices else "missing; name"
         example = f", such as {listed(names[:3])}" if names else ""

@@ -168,7 +168,8 @@ def _length(name: str, fits: Callable[[int, int], bool], words: str) -> Keyword:
 
 
 def _required(_validator: Any, required: Sequence[str], instance: Any, schema: Schema) -> Iterator[Mistake]:
-    if not isinstance(instance, Mapping):
+    # Beside x-slot, it only tells the slot from others.
+    if not isinstance(instance, Mapping) or "x-slot" in schema:
         return
     properties = schema.get("properties", {})
     for name in required:

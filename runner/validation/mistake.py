@@ -17,15 +17,16 @@ __all__ = ["Mistake", "did_you_mean", "json_type", "listed", "shown", "unknown_k
 _LISTED = 12
 """Names that a message lists before it says how many more there are."""
 
-_JSON_TYPES = (
-    (type(None), "null"),
-    (bool, "boolean"),
-    (int, "integer"),
-    (float, "number"),
-    (str, "string"),
-    (Mapping, "object"),
-    ((list, tuple), "array"),
-)
+_PLAIN: dict[type, str] = {
+    type(None): "null",
+    bool: "boolean",
+    int: "integer",
+    float: "number",
+    str: "string",
+    dict: "object",
+    list: "array",
+    tuple: "array",
+}
 
 
 class Mistake(ValidationError):  # noqa: N818 - it is data and never raised
@@ -67,7 +68,10 @@ class Mistake(ValidationError):  # noqa: N818 - it is data and never raised
 
 def json_type(value: Any) -> str | None:
     """The JSON type of a config's value; None for an object that Python code put there."""
-    return next((name for classes, name in _JSON_TYPES if isinstance(value, classes)), None)
+    found = _PLAIN.get(type(value))
+    if found is None and isinstance(value, Mapping):
+        return "object"
+    return found
 
 
 def shown(value: Any) -> str:

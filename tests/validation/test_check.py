@@ -37,6 +37,7 @@ ROWS = {
     "a schedule for nothing": (MODEL + "param_scheduler: {type: PolyLR}", "scheduler-without-optimizer", "param_scheduler", None),
     "one of three": (MODEL + "val_cfg: {}", "not-built-together", "val_cfg", None),
     "two of three": (MODEL + "test_evaluator: {type: Accuracy}\ntest_cfg: {}", "not-built-together", "test_cfg", None),
+    "a plugin": (MODEL + "default_scope: visoin", "unknown-plugin", "default_scope", "vision"),
     "a name of one's own at the top": (MODEL + "data_root: data", "unknown-key", "data_root", None),
 }  # fmt: skip
 
@@ -66,6 +67,7 @@ FINE = {
     "a collate function by name": MODEL + "val_cfg: {}\nval_evaluator: {type: Accuracy}\n"
     "val_dataloader: {dataset: {type: Digits}, sampler: {type: DefaultSampler}, collate_fn: default_collate}",
     "qualified names": "model: {type: vision.SmallConvNet}",
+    "the runner's name": MODEL + "runner_type: Runner\ndefault_scope: mmengine",
 }
 
 
@@ -84,6 +86,7 @@ TRAIN = MODEL + "train_dataloader: {dataset: {type: Digits}, sampler: {type: Def
         ("{by_epoch: false, max_iters: 1}", []),
         ("{type: IterBasedTrainLoop, max_iters: 1}", []),
         ("{max_epochs: 1}", [("missing-key", "train_cfg.type")]),
+        ("{by_epok: true, max_epochs: 1}", [("unknown-key", "train_cfg.by_epok")]),
         ("{by_epoch: 1, max_epochs: 1}", [("wrong-type", "train_cfg.by_epoch")]),
         ("{by_epoch: true, max_iters: 1}", [("missing-key", "train_cfg.max_epochs"), ("unknown-key", "train_cfg.max_iters")]),
         ("{by_epoch: true, max_epoch: 1}", [("unknown-key", "train_cfg.max_epoch")]),

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from runner.config.builder import MAX_VALUES
 from runner.config.document import MAX_BYTES, Origin, read_document, too_large
 from runner.config.merge import join_siblings, merge
 from runner.config.nodes import Entry, Node, NodeList, NodeMap, Scalar, closest, iterate
 from runner.errors import Location, Problem, dotted
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = ["FileReader"]
 

@@ -103,7 +103,7 @@ class Builder:
             self._add(*target, mark)
             return
         if target is None:
-            known = closest(name, list(self._anchors))
+            known = closest(name, list(self._anchors)) if len(self.problems) < 20 else None
             hint = f"did you mean '*{known}'?" if known else f"write '&{name}' before a value above to name it"
             self.problem("undefined-alias", f"no anchor '&{name}' stands before this alias; {hint}", mark, known)
         else:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 from runner.config.bases import FileReader
 from runner.config.interpolate import Resolver
@@ -16,7 +15,12 @@ from runner.config.overrides import COMMAND_LINE, apply_overrides, apply_unset
 from runner.errors import Location, Problem
 from runner.errors import Path as ConfigPath
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 __all__ = ["Composition", "compose", "compose_tree"]
+
+_LONGEST_MESSAGE = 600
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +107,7 @@ def compose_tree(
     """Resolve a tree that is put together."""
     resolver = Resolver(tree, environ)
     resolved = resolver.resolve()
-    found = [*problems, *resolver.problems]
+    found = [_clipped(problem) for problem in [*problems, *resolver.problems]]
     found.sort(key=lambda problem: _order(problem.origin))
     return Composition(
         filename=filename,
@@ -118,6 +122,18 @@ def compose_tree(
         tree=tree,
         resolved=resolved,
     )
+
+
+def _clipped(problem: Problem) -> Problem:
+    """Keep a hostile text's endless names out of what is shown."""
+    if len(problem.message) <= _LONGEST_MESSAGE and len(problem.path) <= _LONGEST_MESSAGE:
+        return problem
+    return replace(problem, message=_clip(problem.message), path=_clip(problem.path))
+
+
+def _clip(text: str) -> str:
+    half = _LONGEST_MESSAGE // 2
+    return text if len(text) <= _LONGEST_MESSAGE else f"{text[:half]} … {text[-half:]}"
 
 
 def _order(mark: Location | None) -> tuple[str, int, int]:

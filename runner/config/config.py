@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from copy import deepcopy
-from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from runner.config.compose import Composition, compose, compose_tree
 from runner.config.config_dict import ConfigDict, caller, convert, missing_attribute, plain, shown, view
@@ -16,6 +15,9 @@ from runner.config.nodes import NodeList, NodeMap, Scalar, find, iterate
 from runner.config.overrides import BadOverride, put
 from runner.config.paths import split_path
 from runner.errors import ConfigError, Location, Problem, dotted
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = ["Config"]
 
@@ -161,7 +163,8 @@ class Config(MutableMapping[str, Any]):
         if isinstance(file, str | os.PathLike):
             if os.fspath(file).endswith(".json"):
                 raise ValueError(f"a config is written as YAML; give {os.fspath(file)!r} a name that ends in .yaml")
-            Path(file).write_text(text, encoding="utf-8")
+            with open(file, "w", encoding="utf-8") as out:  # noqa: PTH123 - pathlib is not imported for a name
+                out.write(text)
         elif file is not None:
             file.write(text)
         return text

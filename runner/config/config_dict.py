@@ -130,11 +130,11 @@ def convert(value: Any) -> Any:
 
 def plain(value: Any) -> Any:
     """Plain dicts and lists of a config's values."""
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         return {key: plain(item) for key, item in value.items()}
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return [plain(item) for item in value]
-    return value
+    return convert(value)
 
 
 def shown(value: Any, node: Node | None = None) -> Any:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from runner.config.config_dict import ConfigDict, edit_of, entry_of, node_of
+from runner.config.config_dict import ConfigDict, convert, edit_of, entry_of, node_of
 from runner.config.interpolate import Resolver, escape, inlined
 from runner.config.nodes import Entry, Node, NodeList, NodeMap, Scalar, same, to_plain
 from runner.errors import Location
@@ -41,8 +41,13 @@ class Rewriter:
         if isinstance(value, ConfigDict):
             written, changed = self._map(value, mark)
             return written, changed or node_of(value) is not node
-        if isinstance(value, list):
+        # What code put into a list was never converted.
+        if isinstance(value, Mapping):
+            entries = {str(key): Entry(mark, self.write(item, None, mark)[0]) for key, item in value.items()}
+            return NodeMap(entries, mark), True
+        if isinstance(value, list | tuple):
             return self._list(value, node if isinstance(node, NodeList) else None, mark)
+        value = convert(value)
         if isinstance(node, Scalar) and same(value, node.value):
             return self._unchanged(node), False
         literal = escape(value) if isinstance(value, str) and not self._options else value
@@ -65,7 +70,7 @@ class Rewriter:
             replaces = mark if to_plain(entries.pop("_delete_").node) is True else None
         return NodeMap(entries, node.mark if node else mark, replaces=replaces), True
 
-    def _list(self, value: list[Any], node: NodeList | None, mark: Location) -> tuple[Node, bool]:
+    def _list(self, value: Sequence[Any], node: NodeList | None, mark: Location) -> tuple[Node, bool]:
         below = node.items if node else []
         place = replace(node.mark, kind="code") if node else mark
         changed = node is None or len(value) != len(below)

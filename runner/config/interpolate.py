@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 from runner.config.builder import MAX_DEPTH, MAX_VALUES, Fatal
 from runner.config.document import MAX_BYTES
@@ -21,7 +22,9 @@ from runner.errors import Location, Path, Problem, dotted
 __all__ = ["Resolver", "escape", "inlined"]
 
 _LONGEST_CHAIN = 100
-_ENVIRONMENT = re.compile(r"env:\s*(?P<name>[A-Za-z_][A-Za-z0-9_]*)\s*(?P<default>,.*)?", re.DOTALL)
+_MOST_REFERENCES = 20_000
+_MOST_SUGGESTIONS = 20  # looking for similar names takes a millisecond each
+_ENVIRONMENT = r"(?s)env:\s*(?P<name>[A-Za-z_][A-Za-z0-9_]*)\s*(?P<default>,.*)?"
 
 
 def escape(text: str) -> str:
@@ -29,8 +32,7 @@ def escape(text: str) -> str:
     return text.replace("${", "$${")
 
 
-@dataclass(frozen=True, slots=True)
-class _Piece:
+class _Piece(NamedTuple):
     """What one part of a text gives.
 
     Attributes:
@@ -72,6 +74,7 @@ class Resolver:
         self._active: dict[int, Path] = {}
         self._values_left = MAX_VALUES
         self._text_left = MAX_BYTES
+        self._references_left = _MOST_REFERENCES
 
     def resolve(self) -> Node:
         """Give the tree with all its interpolations resolved; parts without any are shared with it."""
@@ -203,6 +206,10 @@ class Resolver:
         return pieces
 
     def _reference(self, inner: str, mark: Location, depth: int) -> _Piece:
+        self._references_left -= 1
+        if self._references_left < 0:
+            message = f"a config may hold {_MOST_REFERENCES:,} references, and here is one more"
+            raise Fatal(Problem(code="too-large", path="", message=message, origin=mark))
         if inner.strip().startswith("env:"):
             return self._environment(inner.strip(), mark, depth)
         target = self._lookup(inner.strip())
@@ -216,7 +223,7 @@ class Resolver:
         return _Piece(target, text, pinned, secret=secret)
 
     def _environment(self, inner: str, mark: Location, depth: int) -> _Piece:
-        match = _ENVIRONMENT.fullmatch(inner)
+        match = re.fullmatch(_ENVIRONMENT, inner)
         if match is None:
             raise _Bad("bad-interpolation", f"'${{{inner}}}' is not of the form ${{env:NAME}} or ${{env:NAME,default}}")
         if depth > 8:
@@ -268,7 +275,7 @@ class Resolver:
         if isinstance(node, NodeList):
             hint = f"it has {len(node.items)} items, counted from 0"
             return _Bad("missing-variable", f"'${{{inner}}}': the list {where} has no item '{name}'; {hint}")
-        known = closest(name, list(node.entries))
+        known = closest(name, list(node.entries)) if len(self.problems) < _MOST_SUGGESTIONS else None
         if known:
             hint = f"did you mean '{known}'?"
         elif not path and name in self._environ:
@@ -304,10 +311,10 @@ def _used_at(mark: Location, via: Location | None, *, secret: bool) -> Location:
 def _closing(text: str, start: int) -> int:
     """Where the brace is that closes the `${` at `start`."""
     depth = 0
-    for match in re.finditer(r"[{}]", text[start:]):
+    for match in re.compile(r"[{}]").finditer(text, start):
         depth += 1 if match.group() == "{" else -1
         if depth == 0:
-            return start + match.start()
+            return match.start()
     raise _Bad(
         "bad-interpolation", f"'{text[start : start + 60]}' has no closing brace; a literal '${{' is written '$${{'"
     )

@@ -5,15 +5,12 @@ from __future__ import annotations
 import json
 import re
 from bisect import bisect_right
-from typing import TYPE_CHECKING
 
 from runner.config.builder import Builder, Fatal
+from runner.config.document import Origin, has_surrogate
 from runner.config.nodes import Scalar
 from runner.config.scalars import NumberError, read_plain
 from runner.errors import Location, Problem
-
-if TYPE_CHECKING:
-    from runner.config.document import Origin
 
 __all__ = ["read_json"]
 
@@ -24,7 +21,6 @@ _TOKEN = re.compile(
     r"|(?P<word>true|false|null)"
     r"|(?P<sign>[{}\[\],:])"
 )
-_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def read_json(text: str, origin: Origin, builder: Builder) -> None:
@@ -100,9 +96,9 @@ class _Reader:
 
     def string(self, text: str, mark: Location) -> str:
         value = str(json.loads(text))
-        if "\0" in value or _SURROGATE.search(value):
+        if "\0" in value or has_surrogate(value):
             self.builder.problem("bad-character", "an escape gives NUL or half a character", mark)
-            value = _SURROGATE.sub("\ufffd", value).replace("\0", "\ufffd")
+            value = "\ufffd"
         return value
 
     def token(self) -> tuple[str, str, Location]:

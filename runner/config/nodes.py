@@ -218,5 +218,5 @@ def closest(name: str, known: Sequence[str]) -> str | None:
         return None
     from difflib import get_close_matches
 
-    matches = get_close_matches(name, known, n=1, cutoff=0.6)
+    matches = get_close_matches(name, known[:1000], n=1, cutoff=0.6)
     return matches[0] if matches else None

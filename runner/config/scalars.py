@@ -56,9 +56,10 @@ def read_plain(text: str) -> str | int | float | bool | None:
     return int(text[2:], base)
 
 
-# What can stand without quotes. Stricter than YAML, so that a reader need not know its rules.
-_PLAIN_IN_FLOW = re.compile(r"[A-Za-z0-9_./][A-Za-z0-9_./+@%=*^()\\-]*(?: [A-Za-z0-9_./+@%=*^()\\-]+)*")
-_PLAIN_IN_BLOCK = re.compile(
+# What can stand without quotes. Stricter than YAML, so that a reader need not know its rules. The patterns are texts,
+# since most processes only read configs, and the set of printable characters takes milliseconds to compile.
+_PLAIN_IN_FLOW = r"[A-Za-z0-9_./][A-Za-z0-9_./+@%=*^()\\-]*(?: [A-Za-z0-9_./+@%=*^()\\-]+)*"
+_PLAIN_IN_BLOCK = (
     r"(?:[A-Za-z0-9_./$(])(?:[A-Za-z0-9_./+@%=*^()\\\-{}$,;!?<>|&~'\"\[\]]|:(?=[^ \n])| (?=[^ #:]))*(?<![: ])"
 )
 _ESCAPES = {
@@ -72,7 +73,7 @@ _ESCAPES = {
     "\f": "\\f",
     "\x1b": "\\e",
 }
-_UNPRINTABLE = re.compile('["\\\\]|[^\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]')
+_UNPRINTABLE = '["\\\\]|[^\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]'
 
 
 def write_scalar(value: Any, *, flow: bool = False) -> str:
@@ -108,11 +109,11 @@ def _write_float(value: float) -> str:
     return {"inf": ".inf", "-inf": "-.inf", "nan": ".nan"}.get(text, text)
 
 
-def _write_text(text: str, plain: re.Pattern[str]) -> str:
+def _write_text(text: str, plain: str) -> str:
     # A text that begins with dots could be the end of a document.
-    if plain.fullmatch(text) and not text.startswith("...") and _is_text(text):
+    if re.fullmatch(plain, text) and not text.startswith("...") and _is_text(text):
         return text
-    return '"' + _UNPRINTABLE.sub(_escape, text) + '"'
+    return '"' + re.sub(_UNPRINTABLE, _escape, text) + '"'
 
 
 def _is_text(text: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -36,14 +37,12 @@ class RuntimeInfoHook(Hook):
 
     def before_run(self, runner: Runner) -> None:
         """Record what the run is."""
-        from runner import __version__
-
         runner.message_hub.update_info_dict(
             {
                 "cfg": runner.cfg.pretty_text,
                 "seed": runner.seed,
                 "experiment_name": runner.experiment_name,
-                "runner_version": __version__,
+                "runner_version": version("yaml-runner"),
             }
         )
 

@@ -3,6 +3,7 @@
 - `message_hub.py`, `history_buffer.py`: values recorded at each step, read at log intervals, saved in checkpoints
 - `log_processor.py`: recorded values -> a line of the log
 - `logger.py`: where lines go: the console, a text file, JSON lines
+- `bridge.py`: what our modules say through the standard library's `logging`
 - `console.py`: the terminal: the progress line, and the summary of a finished run
 - `scalars.py`: reads back what all launches in a work directory logged
 - `current.py`: the hub and the logger of the Runner at work

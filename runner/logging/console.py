@@ -26,6 +26,8 @@ class Console:
     def __init__(self, stream: TextIO | None = None, live: bool | None = None) -> None:
         self._stream = stream
         self._live = live
+        self._asked: TextIO | None = None
+        self._is_terminal = False
         self._drawn = ""
 
     @property
@@ -38,7 +40,11 @@ class Console:
         """Whether the last line can be redrawn."""
         if self._live is not None:
             return self._live
-        return self.stream.isatty() and os.environ.get("TERM") != "dumb"
+        stream = self.stream
+        if stream is not self._asked:
+            self._asked = stream
+            self._is_terminal = stream.isatty() and os.environ.get("TERM") != "dumb"
+        return self._is_terminal
 
     def write(self, text: str) -> None:
         """Write a line, above the one that is redrawn."""

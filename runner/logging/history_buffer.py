@@ -8,7 +8,7 @@ import operator
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
-from typing import Any, ClassVar, Final, Literal, TypeAlias
+from typing import Any, ClassVar, Final, Literal, TypeAlias, TypeVar
 
 import numpy as np
 import torch
@@ -20,6 +20,8 @@ Window: TypeAlias = int | Literal["epoch", "global"] | None
 
 _UNREAD_LIMIT: Final = 4096
 """Values that may wait to be read, so that a run that never logs does not grow."""
+
+_Number = TypeVar("_Number", int, float)
 
 _EPOCH: Final = object()
 """Stands among the unread values where an epoch began."""
@@ -33,20 +35,18 @@ class _Totals:
 
     __slots__ = ("count", "high", "low", "total")
 
-    def __init__(self, total: float = 0.0, count: float = 0, low: float = math.inf, high: float = -math.inf) -> None:
+    def __init__(self, total: float = 0.0, count: int = 0, low: float = math.inf, high: float = -math.inf) -> None:
         self.total = total
         self.count = count
         self.low = low
         self.high = high
 
-    def add(self, values: Sequence[float], counts: Sequence[float]) -> None:
+    def add(self, values: Sequence[float], count: int, low: float, high: float) -> None:
         self.total = functools.reduce(operator.add, values, self.total)
-        self.count = functools.reduce(operator.add, counts, self.count)
-        if math.isnan(self.total) and any(map(math.isnan, values)):
-            self.low = self.high = math.nan
-        elif not math.isnan(self.low):
-            self.low = min(self.low, *values)
-            self.high = max(self.high, *values)
+        self.count += count
+        # Not min(): once one of them is not a number it stays so.
+        self.low = self.low if self.low <= low or math.isnan(self.low) else low
+        self.high = self.high if self.high >= high or math.isnan(self.high) else high
 
     def state(self) -> list[float]:
         return [self.total, self.count, self.low, self.high]
@@ -68,7 +68,7 @@ class HistoryBuffer:
     _statistics: ClassVar[dict[str, Callable[..., Any]]] = {}
 
     def __init__(
-        self, log_history: Sequence[float] = (), count_history: Sequence[float] = (), max_length: int = 1000
+        self, log_history: Sequence[float] = (), count_history: Sequence[int] = (), max_length: int = 1000
     ) -> None:
         if max_length < 1:
             raise ValueError(f"HistoryBuffer: max_length must be at least 1, got {max_length}")
@@ -78,16 +78,16 @@ class HistoryBuffer:
                 f"got {len(log_history)} and {len(count_history)}"
             )
         self._values: deque[float] = deque(maxlen=max_length)
-        self._counts: deque[float] = deque(maxlen=max_length)
+        self._counts: deque[int] = deque(maxlen=max_length)
         self._epoch = _Totals()
         self._global = _Totals()
         self._length = 0
         self._new_values: list[Any] = []
-        self._new_counts: list[float] = []
+        self._new_counts: list[int] = []
         for value, count in zip(log_history, count_history or [1] * len(log_history), strict=True):
             self.update(value, count)
 
-    def update(self, log_val: Any, count: float = 1) -> None:
+    def update(self, log_val: Any, count: int = 1) -> None:
         """Record a value.
 
         Args:
@@ -191,7 +191,8 @@ class HistoryBuffer:
             return totals.total / totals.count
         assert isinstance(window_size, int)
         values = self._last(self._values, window_size)
-        return math.fsum(values) / math.fsum(self._last(self._counts, window_size))
+        counts: list[int] = self._last(self._counts, window_size)
+        return math.fsum(values) / sum(counts)
 
     def max(self, window_size: Window = None) -> float:
         """The largest value; the arguments and errors are those of `mean`."""
@@ -209,14 +210,16 @@ class HistoryBuffer:
         Raises:
             ValueError: Nothing was recorded yet.
         """
-        settle((self,))
+        if self._new_values:
+            settle((self,))
         if not self._values:
             raise ValueError("HistoryBuffer: nothing was recorded yet")
         return self._values[-1]
 
     def _totals(self, window_size: Window) -> _Totals | None:
         """The running sums that answer for a window; None where the kept values do."""
-        settle((self,))
+        if self._new_values:
+            settle((self,))
         if isinstance(window_size, int):
             if window_size < 1:
                 raise ValueError(f"HistoryBuffer: a window must be at least 1, got {window_size}")
@@ -239,17 +242,20 @@ class HistoryBuffer:
             )
 
     @staticmethod
-    def _last(values: deque[float], window_size: Window) -> list[float]:
+    def _last(values: deque[_Number], window_size: Window) -> list[_Number]:
         assert isinstance(window_size, int)
-        return list(islice(values, len(values) - window_size, None))
+        # Newest first: the statistics do not depend on the order, and a deque is slow to enter in its middle.
+        return list(islice(reversed(values), window_size))
 
-    def _take_in(self, values: list[float], counts: list[float]) -> None:
+    def _take_in(self, values: list[float], counts: list[int]) -> None:
         """Move values that were read to where statistics look."""
         self._values.extend(values)
         self._counts.extend(counts)
         self._length += len(values)
-        self._epoch.add(values, counts)
-        self._global.add(values, counts)
+        count = sum(counts)
+        low, high = _extreme(min, values), _extreme(max, values)
+        self._epoch.add(values, count, low, high)
+        self._global.add(values, count, low, high)
 
     def state_dict(self) -> dict[str, Any]:
         """Everything as plain data; statistics after `load_state_dict` are equal bit for bit."""
@@ -282,7 +288,7 @@ def settle(buffers: Iterable[HistoryBuffer]) -> None:
     for buffer in unread:
         values = buffer._new_values  # noqa: SLF001 - see above
         for index, value in enumerate(values):
-            if isinstance(value, torch.Tensor):
+            if value.__class__ is not float and value is not _EPOCH:
                 batches.setdefault((value.device, value.dtype), []).append((values, index))
     for places in batches.values():
         numbers = torch.stack([values[index] for values, index in places]).tolist()
@@ -312,8 +318,12 @@ def _accepted(value: Any) -> float | torch.Tensor:
             raise ValueError(f"a scalar is recorded from one number, got a tensor of shape {tuple(value.shape)}")
         # A result that autograd tracks is written to by nobody. Anything else may be a buffer that the next step
         # fills, and a view would keep all that it is a view of.
-        fresh = value.requires_grad and value._base is None  # noqa: SLF001 - the documented way to tell a view
-        kept = value.detach() if fresh else value.detach().clone()
+        if not value.requires_grad:
+            kept = value.clone()
+        elif value._base is None:  # noqa: SLF001 - the documented way to tell a view
+            kept = value.detach()
+        else:
+            kept = value.detach().clone()
         return kept.reshape(()) if kept.dim() else kept
     if isinstance(value, (int, float, np.number, np.bool_)):
         return float(value)
@@ -325,4 +335,7 @@ def _accepted(value: Any) -> float | torch.Tensor:
 
 
 def _extreme(pick: Callable[[Sequence[float]], float], values: Sequence[float]) -> float:
-    return math.nan if any(map(math.isnan, values)) else pick(values)
+    # A sum is not a number where one of its terms is not; two infinities make it so too.
+    if math.isnan(sum(values)) and any(map(math.isnan, values)):
+        return math.nan
+    return pick(values)

@@ -33,7 +33,7 @@ class CustomLog(TypedDict, total=False):
 
     data_src: Required[str]
     method_name: Required[str]
-    window_size: int | Literal["epoch", "global"]
+    window_size: Annotated[int, Interval(ge=1)] | Literal["epoch", "global"]
     log_name: str
 
 

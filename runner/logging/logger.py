@@ -6,14 +6,17 @@ import datetime as dt
 import json
 import logging
 import time
-from collections.abc import MutableMapping
+from collections.abc import Iterator, MutableMapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 import structlog
 from structlog.typing import FilteringBoundLogger
+from typing_extensions import Self
 
 from runner.dist import get_rank
+from runner.logging.bridge import forwarded
 from runner.logging.console import Console
 from runner.logging.current import Current
 from runner.logging.line_file import LineFile
@@ -28,6 +31,7 @@ _LEVELS: Final[dict[str, int]] = {
     "ERROR": logging.ERROR,
     "CRITICAL": logging.CRITICAL,
 }
+_ENCODER: Final = json.JSONEncoder(default=str)
 _RESET: Final = "\x1b[0m"
 
 
@@ -103,6 +107,12 @@ class MMLogger(Current):
         """Write a message of any level."""
         self._bound.log(_number(level), str(msg), *args, **fields)
 
+    @contextmanager
+    def current(self) -> Iterator[Self]:
+        """Make this the current logger for the length of a `with` block, also for what our modules have to say."""
+        with super().current(), forwarded(self.log, self.level, lambda: self._current.get() is self):
+            yield self
+
     def close(self) -> None:
         """Close the files; the next message opens them again."""
         self._sink.close()
@@ -147,7 +157,8 @@ class _Sink:
         self._console = console
         self._text = LineFile(log_file) if log_file is not None else None
         self._json = LineFile(log_file.with_suffix(".jsonl")) if log_file is not None else None
-        self._second = 0
+        self._second = dt.datetime.fromtimestamp(0, dt.timezone.utc)
+        self._until = 0.0
         self._clock = ""
 
     def write(self, event: MutableMapping[str, Any]) -> None:
@@ -160,11 +171,10 @@ class _Sink:
         head = f"{self._time()} - {self._name} - "
         if self._text is not None and self._json is not None:
             self._text.append(f"{head}{level.upper()} - {line}")
-            now = dt.datetime.now().astimezone().isoformat(timespec="milliseconds")
-            record = {"timestamp": now, "level": level, "event": message, **event}
+            record = {"timestamp": self._second.isoformat(), "level": level, "event": message, **event}
             if exception:
                 record["exception"] = exception
-            self._json.append(json.dumps(record, default=str))
+            self._json.append(_ENCODER.encode(record))
         live = self._console.live
         if live and transient:
             return
@@ -176,10 +186,11 @@ class _Sink:
 
     def _time(self) -> str:
         """The time as people read it, to the second."""
-        second = int(time.time())
-        if second != self._second:
-            self._second = second
-            self._clock = time.strftime("%m/%d %H:%M:%S", time.localtime(second))
+        now = time.time()
+        if not self._until - 1 <= now < self._until:
+            self._second = dt.datetime.fromtimestamp(int(now), dt.timezone.utc).astimezone()
+            self._until = int(now) + 1.0
+            self._clock = self._second.strftime("%m/%d %H:%M:%S")
         return self._clock
 
     def close(self) -> None:

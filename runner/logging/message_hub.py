@@ -40,7 +40,7 @@ class MessageHub(Current):
         """The facts by key."""
         return self._runtime_info
 
-    def update_scalar(self, key: str, value: Any, count: float = 1, resumed: bool = True) -> None:
+    def update_scalar(self, key: str, value: Any, count: int = 1, resumed: bool = True) -> None:
         """Record a scalar.
 
         Args:

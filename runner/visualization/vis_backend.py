@@ -179,11 +179,13 @@ class LocalVisBackend(BaseVisBackend):
             ValueError: That is the scalars' own file, or does not end with `.json`.
             TypeError: A value is no number.
         """
-        if file_path is not None and (file_path == self.scalar_save_file or Path(file_path).suffix != ".json"):
+        if file_path is not None and (file_path == self.scalar_save_file or not file_path.endswith(".json")):
             raise ValueError(
                 f"LocalVisBackend: file_path must end with .json and not be {self.scalar_save_file!r}, got {file_path!r}"
             )
-        line = json.dumps({"step": step, **{name: _number(name, value) for name, value in scalar_dict.items()}})
+        values = {name: _number(name, value) for name, value in scalar_dict.items()}
+        values.setdefault("step", step)
+        line = json.dumps(values)
         self._file(self.scalar_save_file).append(line)
         if file_path is not None:
             self._file(file_path).append(line)

@@ -71,4 +71,4 @@ def test_torch_stays_out():
         "import sys\nfrom runner.config import compose\nfrom runner.validation import check\n"
         f"assert check(compose({str(case)!r})) == []\nassert 'torch' not in sys.modules"
     )
-    subprocess.run([sys.executable, "-c", code], check=True)
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

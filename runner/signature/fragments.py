@@ -66,15 +66,17 @@ def join(alternatives: list[Fragment], notes: list[str]) -> Fragment:
 
 
 def _absorb(found: list[Fragment]) -> list[Fragment]:
-    """Beside a slot, a plain mapping means the component's mapping, and a list of them the components'."""
-    slots = any("x-slot" in each for each in found)
+    """Beside a slot, a plain mapping means the component's mapping, and a list of mappings means components."""
+    slots = [each for each in found if "x-slot" in each]
     lists = any(each.get("type") == "array" and slots_in(each) for each in found)
     if slots or lists:
         found = [each for each in found if each != ANY]
     if slots:
-        found = [each for each in found if each != OBJECT]
+        # `dict | BaseMetric | Sequence` is how configs' own unions are written; a bare `Sequence` alone may hold anything.
+        plain = [array(OBJECT), *([array(ANY)] if OBJECT in found else [])]
+        found = [array(slots[0]) if each in plain and not lists else each for each in found if each != OBJECT]
     if lists:
-        found = [each for each in found if each not in ({"type": "array"}, array(OBJECT))]
+        found = [each for each in found if each not in (array(ANY), array(OBJECT))]
     return found
 
 

@@ -67,6 +67,7 @@ class LoggerHook(Hook):
         self.json_log_path = ""
         self._epoch_length: int | None = None
         self._progress: ProgressLine | None = None
+        self._logged: dict[str, Any] = {}
         self._metrics: dict[str, Any] = {}
         self._best: dict[str, Any] = {}
         self._started: float | None = None
@@ -99,8 +100,7 @@ class LoggerHook(Hook):
             tag, line = runner.log_processor.get_log_after_iter(runner, batch_idx, "train")
             runner.logger.info(line, transient=True)
             runner.visualizer.add_scalars(tag, step=step, file_path=self.json_log_path)
-            if self._progress is not None:
-                self._progress.values = tag
+            self._logged = tag
         if self._progress is not None and (done == length or self._progress.due(perf_counter())):
             self._draw(runner, "train", done, length)
 
@@ -126,18 +126,20 @@ class LoggerHook(Hook):
             _, line = runner.log_processor.get_log_after_iter(runner, batch_idx, mode)
             runner.logger.info(line, transient=True)
         if self._progress is not None and self._progress.due(perf_counter()):
-            self._progress.values = {"memory": peak_memory(runner.device) or 0}
             self._draw(runner, mode, batch_idx + 1, _length(getattr(runner, f"{mode}_dataloader")))
 
     def _draw(self, runner: Runner, mode: str, done: int, length: int | None) -> None:
         assert self._progress is not None
+        values = self._logged
         if mode != "train":
+            memory = peak_memory(runner.device)
+            values = {} if memory is None else {"memory": memory}
             title = f"Epoch({mode}) {runner.epoch}" if mode == "val" else "Test"
         elif getattr(runner.log_processor, "by_epoch", True):
             title = f"Epoch {runner.epoch + 1}/{runner.max_epochs}"
         else:
             title, done, length = "Iter", runner.iter + 1, runner.max_iters
-        self._progress.draw(title, done, length, runner.message_hub.runtime_info.get("eta"))
+        self._progress.draw(title, done, length, runner.message_hub.runtime_info.get("eta"), values)
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
         """Write the metrics."""

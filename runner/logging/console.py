@@ -90,7 +90,6 @@ class ProgressLine:
         self._console = console
         self._interval = interval
         self._next = 0.0
-        self.values: Mapping[str, Any] = {}
 
     def due(self, now: float) -> bool:
         """Whether it is time to redraw; `now` in seconds of any clock that goes forward."""
@@ -99,16 +98,17 @@ class ProgressLine:
         self._next = now + self._interval
         return True
 
-    def draw(self, title: str, done: int, total: int | None, eta: float | None) -> None:
+    def draw(self, title: str, done: int, total: int | None, eta: float | None, values: Mapping[str, Any]) -> None:
         """Redraw.
 
         Args:
             title: What is counted: `Epoch 3/12`.
             done: How many steps are done.
             total: How many there are, if that is known.
-            eta: Seconds to the end of the training, if that is known.
+            eta: Seconds to the end, if that is known.
+            values: What was logged last; the loss and what else people look at is shown.
         """
-        self._console.draw("  ".join([f"{title} {_bar(done, total)}", *_readings(self.values, eta)]))
+        self._console.draw("  ".join([f"{title} {_bar(done, total)}", *_readings(values, eta)]))
 
     def keep(self) -> None:
         """Leave the line as it is and go on below it."""

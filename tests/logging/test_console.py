@@ -40,13 +40,13 @@ def test_the_progress_line_shows_what_people_look_at():
     assert progress.due(10.0)
     assert not progress.due(10.5)
     assert progress.due(11.0)
-    progress.values = {"train/loss": 0.25, "lr": 0.01, "time": 0.5, "data_time": 0.125, "memory": 300, "acc": 1.0}
-    progress.draw("Epoch 1/2", 5, 10, 61.0)
+    values = {"train/loss": 0.25, "lr": 0.01, "time": 0.5, "data_time": 0.125, "memory": 300, "acc": 1.0}
+    progress.draw("Epoch 1/2", 5, 10, 61.0, values)
     assert (
         console.stream.getvalue().removeprefix(ERASE)
         == ("Epoch 1/2 [==========          ]  5/10  loss 0.2500  lr 1.00e-02  0.500 s/step  data 0.125 s"[:79])
     )
-    progress.draw("Iter", 5, None, None)
+    progress.draw("Iter", 5, None, None, values)
     assert console.stream.getvalue().endswith("Iter 5  loss 0.2500  lr 1.00e-02  0.500 s/step  data 0.125 s  300 MiB")
 
 

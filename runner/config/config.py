@@ -11,7 +11,8 @@ from runner.config.compose import Composition, compose, compose_tree
 from runner.config.config_dict import ConfigDict, caller, convert, missing_attribute, plain, shown, view
 from runner.config.edits import Rewriter
 from runner.config.emit import emit
-from runner.config.nodes import NodeList, NodeMap, Scalar, find, iterate
+from runner.config.lookup import locate
+from runner.config.nodes import Node, NodeList, Scalar, find, from_plain, iterate
 from runner.config.overrides import BadOverride, put
 from runner.config.paths import split_path
 from runner.errors import ConfigError, Location, Problem, dotted
@@ -144,22 +145,7 @@ class Config(MutableMapping[str, Any]):
             ConfigError: A value that Python code put in is no plain data.
             ValueError: The file is named as JSON.
         """
-        tree = self.composition.tree
-        assert isinstance(tree, NodeMap)
-        problems = [
-            Problem(
-                code="not-plain-data",
-                path=dotted(path),
-                message=f"a {type(node.value).__name__} cannot be written to a file; set a text, a number, a truth "
-                "value, a list or a mapping",
-                origin=node.mark,
-            )
-            for path, node in iterate(tree)
-            if isinstance(node, Scalar) and not isinstance(node.value, _PLAIN)
-        ]
-        if problems:
-            raise ConfigError(problems)
-        text = emit(tree)
+        text = emit(_writable(self.composition.tree))
         if isinstance(file, str | os.PathLike):
             if os.fspath(file).endswith(".json"):
                 raise ValueError(f"a config is written as YAML; give {os.fspath(file)!r} a name that ends in .yaml")
@@ -168,6 +154,33 @@ class Config(MutableMapping[str, Any]):
         elif file is not None:
             file.write(text)
         return text
+
+    def shown(self, path: str | None = None) -> Any:
+        """Plain data for people to read, with `${env:NAME} (set)` in place of what the environment brought in.
+
+        `(default)` stands there where the variable is not set.
+
+        Args:
+            path: The part to show; by default all of it.
+
+        Raises:
+            ConfigError: There is no such part.
+        """
+        composition = self.composition
+        place = locate(composition, path) if path else ()
+        value: Any = self._data
+        for part in place:
+            value = value[part]
+        return shown(value, find(composition.resolved, place), composition.environment)
+
+    def dump_part(self, path: str | None = None) -> str:
+        """As `shown`, written as YAML.
+
+        Raises:
+            ConfigError: There is no such part, or it holds what is no data.
+        """
+        mark = self.origin(path) if path else None
+        return emit(_writable(from_plain(self.shown(path), mark or Location(file="<code>", line=1, column=1))))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dicts and lists, with nothing shared; what the environment brought in stands there in clear."""
@@ -211,9 +224,11 @@ class Config(MutableMapping[str, Any]):
 
     def origin(self, path: str) -> Location | None:
         """Where a value comes from, by its dotted path; None where there is no such value."""
-        parts = tuple(part.name for part in split_path(path)[0])
-        marks = self.composition.marks
-        return marks.value_at(parts) if parts in marks else None
+        composition = self.composition
+        try:
+            return composition.marks.value_at(locate(composition, path))
+        except ConfigError:
+            return None
 
     def __getattr__(self, name: str) -> Any:
         if name in Config.__slots__:  # not set yet: an unpickler looks around
@@ -287,3 +302,21 @@ class Config(MutableMapping[str, Any]):
 
 def _refused(key: str, message: str, mark: Location) -> ConfigError:
     return ConfigError([Problem(code="bad-override", path=key, message=message, origin=mark)])
+
+
+def _writable(tree: Node) -> Node:
+    """Refuse a tree that holds what is no data."""
+    problems = [
+        Problem(
+            code="not-plain-data",
+            path=dotted(path),
+            message=f"a {type(node.value).__name__} cannot be written to a file; set a text, a number, a truth value, "
+            "a list or a mapping",
+            origin=node.mark,
+        )
+        for path, node in iterate(tree)
+        if isinstance(node, Scalar) and not isinstance(node.value, _PLAIN)
+    ]
+    if problems:
+        raise ConfigError(problems)
+    return tree

@@ -137,16 +137,26 @@ def plain(value: Any) -> Any:
     return convert(value)
 
 
-def shown(value: Any, node: Node | None = None) -> Any:
-    """As `plain`, with the reference in place of whatever the environment brought in."""
+def shown(value: Any, node: Node | None = None, environment: Mapping[str, str | None] | None = None) -> Any:
+    """As `plain`, with the reference in place of whatever the environment brought in.
+
+    Args:
+        value: A config's value.
+        node: The node that stood there in the text.
+        environment: Which variables are set: `(set)` or `(default)` is then added to each reference.
+    """
     if isinstance(value, ConfigDict):
-        return {key: shown(item, _child(value, key)) for key, item in value.items()}
+        return {key: shown(item, _child(value, key), environment) for key, item in value.items()}
     if isinstance(value, list):
         below = node.items if isinstance(node, NodeList) else []
-        return [shown(item, below[index] if index < len(below) else None) for index, item in enumerate(value)]
-    if isinstance(node, Scalar) and node.pinned is not None and same(value, node.value):
+        nodes = [*below[: len(value)], *[None] * (len(value) - len(below))]
+        return [shown(item, child, environment) for item, child in zip(value, nodes, strict=True)]
+    if not (isinstance(node, Scalar) and node.pinned is not None and same(value, node.value)):
+        return plain(value)
+    if environment is None:
         return node.pinned
-    return value
+    first = node.pinned[node.pinned.find("${env:") + 6 :].replace(",", "}").partition("}")[0]
+    return f"{node.pinned} ({'default' if environment.get(first) is None else 'set'})"
 
 
 def _child(owner: ConfigDict, key: str) -> Node | None:

@@ -11,16 +11,19 @@ _WIDTH = 100
 _LONGEST_KEY = 1000  # a key that begins its line may have 1024 characters
 
 
-def emit(root: NodeMap) -> str:
-    """Write a config: block style, but short lists of single values in brackets.
+def emit(root: Node) -> str:
+    """Write a config, or a part of one: block style, but short lists of single values in brackets.
 
     Raises:
         TypeError: A value is no plain data.
     """
-    if not root.entries:
-        return "{}\n"
     lines: list[str] = []
-    _map(root, "", lines)
+    if isinstance(root, NodeMap) and root.entries:
+        _map(root, "", lines)
+    elif isinstance(root, NodeList) and not _on_one_line(root, ""):
+        _list(root, "", lines)
+    else:
+        lines.append(_on_one_line(root, ""))
     return "\n".join(lines) + "\n"
 
 

@@ -187,6 +187,35 @@ def test_a_dump_is_right_after_what_it_refers_to_was_changed(cfg, monkeypatch):
     assert cfg.composition.data == cfg.to_dict()
 
 
+def test_what_people_are_shown_holds_no_secret(cfg):
+    cfg.merge_from_dict({"vars.extra": "${env:NOT_SET,5}", "optim_wrapper.keys": {"a.b": {"lr": 1}}})
+    assert cfg.shown("header") == "Bearer ${env:TOKEN} (set)"
+    assert cfg.shown("vars") == {
+        "root": "/data",
+        "token": "${env:TOKEN} (set)",
+        "opt": {"lr": 0.1},
+        "extra": "${env:NOT_SET,5} (default)",
+    }
+    assert cfg.shown()["path"] == "/data/x"
+    assert cfg.shown("hooks.1") == {"type": "B", "path": "/data/b"}
+    assert cfg.shown("optim_wrapper.keys.a.b.lr") == 1
+    assert cfg.origin("optim_wrapper.keys.a.b.lr").kind == "code"
+    assert cfg.dump_part("hooks.1") == "type: B\npath: /data/b\n"
+    assert cfg.dump_part("hooks") == "- type: A\n- type: B\n  path: /data/b\n"
+    assert cfg.dump_part("vars.token") == "${env:TOKEN} (set)\n"
+    assert "s3cret" not in cfg.dump_part()
+
+
+@pytest.mark.parametrize(
+    ("path", "suggestion"), [("optim_wraper", "optim_wrapper"), ("hooks.7", None), ("path.x", None), ("a..b", None)]
+)
+def test_a_part_that_is_not_there_is_not_shown(cfg, path, suggestion):
+    with pytest.raises(ConfigError) as caught:
+        cfg.shown(path)
+    assert [(problem.code, problem.suggestion) for problem in caught.value.problems] == [("unknown-key", suggestion)]
+    assert cfg.origin(path) is None
+
+
 def test_dump_writes_files(cfg, tmp_path):
     text = cfg.dump(tmp_path / "out.yaml")
     assert (tmp_path / "out.yaml").read_text(encoding="utf-8") == text

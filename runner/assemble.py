@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from torch import nn
 from torch.utils.data import DataLoader
 
+from runner.config.triples import TRIPLES
 from runner.dataset import build_dataloader as keyed_dataloader
 from runner.dataset import rebuild
 from runner.errors import BuildError, Path
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DEFAULT_HOOKS",
-    "TRIPLES",
     "check_triples",
     "dataloader",
     "evaluator",
@@ -33,13 +33,6 @@ __all__ = [
     "scale_lr",
     "train_loop_type",
 ]
-
-TRIPLES = (
-    ("train_dataloader", "train_cfg", "optim_wrapper"),
-    ("val_dataloader", "val_cfg", "val_evaluator"),
-    ("test_dataloader", "test_cfg", "test_evaluator"),
-)
-"""Fields that are given together or not at all."""
 
 DEFAULT_HOOKS: dict[str, dict[str, Any]] = {
     "runtime_info": {"type": "RuntimeInfoHook"},
@@ -94,9 +87,7 @@ def dataloader(runner: Runner, cfg: DataLoader[Any] | Mapping[str, Any], path: P
     dataset = builder.build("dataset", cfg.pop("dataset"), (*path, "dataset"))
     if hasattr(dataset, "full_init"):
         dataset.full_init()
-    sampler = builder.build(
-        "sampler", cfg.pop("sampler"), (*path, "sampler"), dataset=dataset, seed=runner.seed
-    )
+    sampler = builder.build("sampler", cfg.pop("sampler"), (*path, "sampler"), dataset=dataset, seed=runner.seed)
     batch_sampler = cfg.pop("batch_sampler", None)
     if isinstance(batch_sampler, Mapping):
         batch_size = cfg.get("batch_size", 1)
@@ -121,9 +112,7 @@ def evaluator(runner: Runner, cfg: Evaluator | Mapping[str, Any] | Sequence[Any]
         built: Evaluator = runner.builder.build("evaluator", cfg, path)
         return built
     metrics = cfg if isinstance(cfg, Sequence) else [cfg]
-    return Evaluator(
-        [runner.builder.build("metric", each, (*path, number)) for number, each in enumerate(metrics)]
-    )
+    return Evaluator([runner.builder.build("metric", each, (*path, number)) for number, each in enumerate(metrics)])
 
 
 def hooks(runner: Runner, default: Mapping[str, Any] | None, custom: Sequence[Any] | None) -> None:
@@ -218,12 +207,15 @@ def scale_lr(runner: Runner, cfg: Mapping[str, Any] | None) -> None:
         return
     if "base_batch_size" not in cfg:
         raise BuildError(
-            "enabled without 'base_batch_size', the global batch size that the rates were found with", path=("auto_scale_lr",)
+            "enabled without 'base_batch_size', the global batch size that the rates were found with",
+            path=("auto_scale_lr",),
         )
     loader = runner.train_loop.dataloader
     batch_size = loader.batch_size or getattr(loader.batch_sampler, "batch_size", None)
     if batch_size is None:
-        raise BuildError("enabled, and the loader's batch sampler does not tell its batch_size", path=("auto_scale_lr",))
+        raise BuildError(
+            "enabled, and the loader's batch sampler does not tell its batch_size", path=("auto_scale_lr",)
+        )
     ratio = runner.world_size * batch_size / cfg["base_batch_size"]
     runner.logger.info(f"learning rates are scaled by {ratio:g}: {runner.world_size} x {batch_size} samples a step")
     assert runner.optim_wrapper is not None

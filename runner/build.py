@@ -12,15 +12,13 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from runner.conversion import convert
 from runner.errors import BuildError, Path, PluginError, SignatureError
 from runner.kinds import KINDS
 from runner.plugin import Catalog, Entry, default_plugins
 from runner.signature import Signature, describe
 
 __all__ = ["Builder", "load_entry"]
-
-_BY_NAME = frozenset({"function", "transform", "optim_wrapper_constructor"})
-"""Kinds that a config may give by their bare name."""
 
 
 def load_entry(entry: Entry) -> Callable[..., Any]:
@@ -38,11 +36,15 @@ def load_entry(entry: Entry) -> Callable[..., Any]:
         for part in attribute.split("."):
             target = getattr(target, part)
     except AttributeError as error:
-        raise PluginError(f"'{entry.name}' is to be {entry.target}: {error}", distribution=entry.distribution) from error
+        raise PluginError(
+            f"'{entry.name}' is to be {entry.target}: {error}", distribution=entry.distribution
+        ) from error
     except ModuleNotFoundError as error:
         if error.name is None or not module.startswith(error.name):
             raise  # the module is there, and something that it imports is not: its own traceback says what
-        raise PluginError(f"'{entry.name}' is to be {entry.target}: {error}", distribution=entry.distribution) from error
+        raise PluginError(
+            f"'{entry.name}' is to be {entry.target}: {error}", distribution=entry.distribution
+        ) from error
     return target  # type: ignore[return-value]  # a module attribute that a plugin declared to be a component
 
 
@@ -72,17 +74,21 @@ class Builder:
             RegistryError: The type is unknown or ambiguous.
             BuildError: The constructor raised; its own error is the cause.
         """
-        if isinstance(cfg, str) and kind in _BY_NAME:
+        if isinstance(cfg, str) and KINDS[kind].by_name:
             cfg = {"type": cfg}
         if not isinstance(cfg, Mapping):
             return cfg
         target, name = self.resolve(kind, cfg, path)
         arguments = {**injected, **{key: value for key, value in cfg.items() if key != "type"}}
         signature = _describe(target, self.catalog)
-        for key, value in arguments.items():
-            slot = _slot(signature, key)
-            if slot is not None and key not in injected:
-                arguments[key] = self.fill(slot, value, (*path, key))
+        for parameter in signature.parameters if signature is not None else ():
+            key = parameter.name
+            if key not in arguments or key in injected:
+                continue
+            if parameter.slot is not None:
+                arguments[key] = self.fill(parameter.slot, arguments[key], (*path, key))
+            else:
+                arguments[key] = convert(arguments[key], parameter.schema)
         return _call(target, name, arguments, path)
 
     def resolve(self, kind: str, cfg: Mapping[str, Any], path: Path = ()) -> tuple[Callable[..., Any], str]:
@@ -96,22 +102,13 @@ class Builder:
 
     def fill(self, kind: str, value: Any, path: Path = ()) -> Any:
         """Build what stands in a slot: a component, or a list or mapping of components."""
-        if isinstance(value, str):
+        if isinstance(value, str) or (isinstance(value, Mapping) and "type" in value):
             return self.build(kind, value, path)
         if isinstance(value, Mapping):
-            if "type" in value:
-                return self.build(kind, value, path)
             return {key: self.fill(kind, each, (*path, key)) for key, each in value.items()}
         if isinstance(value, Sequence):
             return [self.fill(kind, each, (*path, number)) for number, each in enumerate(value)]
         return value
-
-
-def _slot(signature: Signature | None, name: str) -> str | None:
-    if signature is None:
-        return None
-    parameter = signature.parameter(name)
-    return parameter.slot if parameter else None
 
 
 def _describe(target: Callable[..., Any], catalog: Catalog) -> Signature | None:

@@ -36,7 +36,7 @@ def run_custom_imports(config: Config) -> list[str]:
     for number, name in enumerate([names] if isinstance(names, str) else names):
         path = ("custom_imports", "imports", number)
         try:
-            module = _import_file(name, config, path) if name.endswith(".py") else importlib.import_module(name)
+            module = _import_file(name, config, path) if name.endswith(".py") else _import_package(name, config, path)
         except ImportError:
             if wanted.get("allow_failed_imports"):
                 continue
@@ -45,9 +45,23 @@ def run_custom_imports(config: Config) -> list[str]:
     return list(names)
 
 
-def _import_file(name: str, config: Config, path: Sequence[str | int]) -> ModuleType:
+def _folder(config: Config, path: Sequence[str | int]) -> Path:
+    """The folder of the config file that names an import; the current one where it comes from elsewhere."""
     place = config.origin(".".join(map(str, path)))
-    folder = Path(place.file).resolve().parent if place is not None and place.kind == "file" else Path.cwd()
+    return Path(place.file).resolve().parent if place is not None and place.kind == "file" else Path.cwd()
+
+
+def _import_package(name: str, config: Config, path: Sequence[str | int]) -> ModuleType:
+    """Import an installed package, or one that lies beside the config."""
+    folder = _folder(config, path)
+    beside = folder.joinpath(*name.split("."))
+    if (beside.is_dir() or beside.with_suffix(".py").is_file()) and str(folder) not in sys.path:
+        sys.path.append(str(folder))
+    return importlib.import_module(name)
+
+
+def _import_file(name: str, config: Config, path: Sequence[str | int]) -> ModuleType:
+    folder = _folder(config, path)
     file = (folder / name).resolve()
     if not file.is_relative_to(folder):
         raise BuildError(f"{name} lies outside {folder}, the folder of the config that names it", path=tuple(path))

@@ -46,6 +46,7 @@ class Kind:
         injected: Arguments that the engine passes, which a config may not set.
         engine_keys: Keys that the engine reads beside the constructor's, each with its JSON Schema.
         default_type: What a mapping without `type` is built as.
+        by_name: Whether a config may give one by its bare name, without a mapping around it.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Kind:
     injected: tuple[str, ...] = ()
     engine_keys: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     default_type: str | None = None
+    by_name: bool = False
 
 
 _PRIORITY: dict[str, Any] = {
@@ -92,7 +94,11 @@ _CONSTRUCTOR: dict[str, Any] = {
 
 _TABLE = (
     Kind(
-        name="runner", registry="RUNNERS", base="runner.runner:Runner", doc="The object that holds all parts of a run."
+        name="runner",
+        registry="RUNNERS",
+        base="runner.runner:Runner",
+        doc="The object that holds all parts of a run.",
+        by_name=True,
     ),
     Kind(name="strategy", registry="STRATEGIES", base=None, doc="How a model is spread over devices."),
     Kind(
@@ -147,6 +153,7 @@ _TABLE = (
         base="runner.optim.constructor:DefaultOptimWrapperConstructor",
         doc="Sorts parameters into groups and builds the optimizer wrapper.",
         injected=("optim_wrapper_cfg", "paramwise_cfg"),
+        by_name=True,
     ),
     Kind(
         name="param_scheduler",
@@ -176,8 +183,14 @@ _TABLE = (
         doc="Groups a sampler's indices into batches.",
         injected=("sampler", "batch_size"),
     ),
-    Kind(name="transform", registry="TRANSFORMS", base=None, doc="A callable from sample to sample."),
-    Kind(name="function", registry="FUNCTIONS", base=None, doc="A callable given by name, with its bound arguments."),
+    Kind(name="transform", registry="TRANSFORMS", base=None, doc="A callable from sample to sample.", by_name=True),
+    Kind(
+        name="function",
+        registry="FUNCTIONS",
+        base=None,
+        doc="A callable given by name, with its bound arguments.",
+        by_name=True,
+    ),
     Kind(
         name="evaluator",
         registry="EVALUATOR",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -161,9 +162,12 @@ class Runner:
         config = cfg if isinstance(cfg, Config) else Config(cfg)
         require_valid(config)
         run_custom_imports(config)
+        named = config.get("runner_type")
+        if named is not None and cls is Runner:
+            cls, _ = Builder(scope=config.get("default_scope")).resolve("runner", {"type": named})  # type: ignore[assignment]  # noqa: PLW0642 - the class that the config names
         data = config.to_dict()
-        for name in ("vars", "custom_imports", "runner_type"):
-            data.pop(name, None)
+        # What is no argument is read elsewhere (`vars`, `custom_imports`), or null, or validation has refused it.
+        data = {name: value for name, value in data.items() if name in inspect.signature(cls).parameters}
         if data.get("work_dir") is None:
             stem = Path(config.filename).stem if config.filename else "run"
             data["work_dir"] = f"work_dirs/{stem}"
@@ -198,9 +202,8 @@ class Runner:
             Path(self.log_dir).mkdir(parents=True, exist_ok=True)
         dist.barrier()
         stem = Path(self.cfg.filename).stem if self.cfg.filename else None
-        self.experiment_name = "_".join(
-            part for part in (experiment_name or stem, self.timestamp) if part is not None
-        )
+        self.experiment_name = "_".join(part for part in (experiment_name or stem, self.timestamp) if part is not None)
+
     def _set_up_logging(self, log_level: str, log_processor: Any, visualizer: Any) -> None:
         self.logger = MMLogger(
             self.experiment_name,
@@ -357,19 +360,19 @@ class Runner:
             self.call_hook("after_run")
         return self.model
 
-    def val(self) -> dict[str, float]:
+    def val(self) -> dict[str, Any]:
         """Validate once; returns the metrics."""
         if self.val_loop is None:
             raise BuildError("there is no validation: give val_dataloader, val_cfg and val_evaluator")
         return self._evaluate(self.val_loop)
 
-    def test(self) -> dict[str, float]:
+    def test(self) -> dict[str, Any]:
         """Test once; returns the metrics."""
         if self.test_loop is None:
             raise BuildError("there is no test: give test_dataloader, test_cfg and test_evaluator")
         return self._evaluate(self.test_loop)
 
-    def _evaluate(self, loop: EvaluationLoop) -> dict[str, float]:
+    def _evaluate(self, loop: EvaluationLoop) -> dict[str, Any]:
         with self.message_hub.current(), self.logger.current():
             self.call_hook("before_run")
             self._init_weights()

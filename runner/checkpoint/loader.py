@@ -116,7 +116,7 @@ def _read(file: Path, map_location: MapLocation, shapes: dict[str, str], *, mmap
             classes: list[Any] = [stand_in(name, shape) for name, shape in shapes.items()]
             with safe_globals(classes):
                 content = torch.load(file, map_location=map_location, weights_only=True, mmap=mmap)
-        except pickle.UnpicklingError as error:  # noqa: PERF203 - each refusal teaches one name
+        except pickle.UnpicklingError as error:
             if not _learn(str(error), shapes):
                 raise _explain(file, error) from error
         except _READ_ERRORS as error:

@@ -118,7 +118,7 @@ class CheckpointStore:
                 if purpose == "resume":
                     self.verify(path)
                     return path
-            except DamagedCheckpoint as error:  # noqa: PERF203 - the next file is tried then
+            except DamagedCheckpoint as error:
                 damaged.append(str(error))
                 self._report(str(error))
             else:

@@ -43,7 +43,9 @@ def _entries(catalog: Catalog, name: str) -> list[Entry]:
         except RegistryError as error:
             if error.suggestion:
                 raise RegistryError(str(error), suggestion=error.suggestion) from None
-    raise RegistryError(f"no installed plugin offers a component called '{name}'; `runner components` lists what there is")
+    raise RegistryError(
+        f"no installed plugin offers a component called '{name}'; `runner components` lists what there is"
+    )
 
 
 def _arguments(entry: Entry, signature: Signature) -> list[Parameter]:

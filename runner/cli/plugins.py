@@ -26,7 +26,10 @@ def plugins(fmt: Format = "text") -> int:
         counts[entry.plugin] = counts.get(entry.plugin, 0) + 1
     if fmt == "json":
         rows = [{**dataclasses.asdict(plugin), "components": counts.get(plugin.name, 0)} for plugin in found.found]
-        wrong = [{"code": each.code, "severity": each.severity, "path": each.path, "message": each.message} for each in problems]
+        wrong = [
+            {"code": each.code, "severity": each.severity, "path": each.path, "message": each.message}
+            for each in problems
+        ]
         typer.echo(json.dumps({"plugins": rows, "problems": wrong}, indent=2))
     else:
         for plugin in found.found:

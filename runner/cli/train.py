@@ -11,10 +11,9 @@ import typer
 from runner.cli.arguments import Overrides, Unset, override
 from runner.cli.failure import USAGE
 from runner.cli.loading import composed, loaded
+from runner.config.triples import TRIPLES
 
 app = typer.Typer(rich_markup_mode=None)
-
-NO_VALIDATION = ("val_dataloader", "val_cfg", "val_evaluator")
 
 
 @app.command()
@@ -26,11 +25,17 @@ def train(
     resume: Annotated[
         str | None, typer.Option("--resume", metavar="[auto|STEP|PATH]", help="Go on with a run; alone: the newest.")
     ] = None,
-    load_from: Annotated[str | None, typer.Option("--load-from", metavar="CKPT", help="Take weights from here.")] = None,
+    load_from: Annotated[
+        str | None, typer.Option("--load-from", metavar="CKPT", help="Take weights from here.")
+    ] = None,
     amp: Annotated[bool, typer.Option("--amp", help="Train in mixed precision.")] = False,
-    auto_scale_lr: Annotated[bool, typer.Option("--auto-scale-lr", help="Scale the rates with the batch size.")] = False,
+    auto_scale_lr: Annotated[
+        bool, typer.Option("--auto-scale-lr", help="Scale the rates with the batch size.")
+    ] = False,
     no_val: Annotated[bool, typer.Option("--no-val", help="Do not validate.")] = False,
-    launcher: Annotated[str | None, typer.Option("--launcher", metavar="none|pytorch", help="How processes start.")] = None,
+    launcher: Annotated[
+        str | None, typer.Option("--launcher", metavar="none|pytorch", help="How processes start.")
+    ] = None,
     nproc_per_node: Annotated[
         int | None, typer.Option("--nproc-per-node", metavar="N", help="Processes to start; default one a GPU.")
     ] = None,
@@ -75,7 +80,7 @@ def _resume(value: str | None) -> str | bool | None:
 
 
 def _amp(data: Any) -> list[str]:
-    wrapper = data.get("optim_wrapper") if isinstance(data, dict) else None
+    wrapper = data.get("optim_wrapper")
     kind = wrapper.get("type", "OptimWrapper") if isinstance(wrapper, dict) else "OptimWrapper"
     if kind == "AmpOptimWrapper":
         typer.echo("--amp: the config trains in mixed precision already", err=True)
@@ -87,4 +92,4 @@ def _amp(data: Any) -> list[str]:
 
 def _present(config: str, rows: list[str], unset: list[str] | None) -> list[str]:
     data = composed(config, rows, unset).data
-    return [name for name in NO_VALIDATION if isinstance(data, dict) and name in data]
+    return [name for name in TRIPLES[1] if name in data]

@@ -44,7 +44,7 @@ class EvaluationLoop(BaseLoop):
             self.evaluator.dataset_meta = metainfo
         self.fp16 = fp16
 
-    def run(self) -> dict[str, float]:
+    def run(self) -> dict[str, Any]:
         """Measure; returns the metrics."""
         runner = self.runner
         # Keyed apart and alike each time, so that a run that was resumed draws here what the uninterrupted one drew.

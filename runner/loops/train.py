@@ -299,5 +299,7 @@ class IterBasedTrainLoop(TrainLoop):
                 seen += 1
                 yield batch
             if seen == 0:
-                raise BuildError("the training data set gives no batch; is it empty, or smaller than one with drop_last?")
+                raise BuildError(
+                    "the training data set gives no batch; is it empty, or smaller than one with drop_last?"
+                )
             passes += 1

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from runner.kinds import KINDS
 from runner.validation.fields import Schema
 from runner.validation.mistake import json_type
 from runner.validation.suggest import nearest
 
 __all__ = ["BARE", "choose", "flat", "is_type", "misspelt_type", "types_of"]
 
-BARE = frozenset({"function", "transform", "optim_wrapper_constructor", "runner"})
+BARE = frozenset(kind.name for kind in KINDS.values() if kind.by_name)
 """Kinds whose components may be given by their bare name."""
 
 

@@ -279,7 +279,7 @@ def _frozen(value: Any) -> Any:
     if isinstance(value, list):
         return [_frozen(each) for each in value]
     if isinstance(value, dict):
-        return {key: _frozen(each) for key, each in value.items()}
+        return type(value)({key: _frozen(each) for key, each in value.items()})  # a Counter stays one
     return value
 
 

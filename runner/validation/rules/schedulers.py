@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from runner.config.triples import TRIPLES
 from runner.errors import Problem
 from runner.validation.rules.context import Context
-from runner.validation.rules.triples import TRIPLES
 
 __all__ = ["scheduler_without_optimizer"]
 

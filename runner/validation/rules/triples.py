@@ -4,16 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from runner.config.triples import TRIPLES
 from runner.errors import Problem
 from runner.validation.rules.context import Context
 
-__all__ = ["TRIPLES", "not_built_together"]
-
-TRIPLES = (
-    ("train_dataloader", "train_cfg", "optim_wrapper"),
-    ("val_dataloader", "val_cfg", "val_evaluator"),
-    ("test_dataloader", "test_cfg", "test_evaluator"),
-)
+__all__ = ["not_built_together"]
 
 
 def not_built_together(context: Context) -> Iterator[Problem]:

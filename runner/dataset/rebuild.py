@@ -41,16 +41,18 @@ def rebuild(loader: TorchDataLoader[Any], seed: int, rank: int | None = None) ->
     is_iterable = isinstance(loader.dataset, IterableDataset)
     if not is_iterable and not _is_known(loader):
         return loader, False
+    # A BatchSampler that the user made holds what the loader itself does not know.
+    batching: Any = loader if loader.batch_sampler is None else loader.batch_sampler
     return DataLoader(
         loader.dataset,
-        batch_size=loader.batch_size,
-        sampler=None if is_iterable else _sampler(loader.sampler, seed),
+        batch_size=loader.batch_size if loader.batch_sampler is None else batching.batch_size,
+        sampler=None if is_iterable else _sampler(batching.sampler, seed),
         num_workers=loader.num_workers,
         seed=seed,
         rank=rank,
         collate_fn=loader.collate_fn,
         pin_memory=loader.pin_memory,
-        drop_last=loader.drop_last,
+        drop_last=batching.drop_last,
         timeout=loader.timeout,
         worker_init_fn=loader.worker_init_fn,
         multiprocessing_context=loader.multiprocessing_context,
@@ -61,9 +63,9 @@ def rebuild(loader: TorchDataLoader[Any], seed: int, rank: int | None = None) ->
 
 def _is_known(loader: TorchDataLoader[Any]) -> bool:
     batches = loader.batch_sampler
-    if batches is not None and (type(batches) is not BatchSampler or batches.batch_size != loader.batch_size):
+    if batches is not None and type(batches) is not BatchSampler:
         return False
-    return type(loader.sampler) in {RandomSampler, SequentialSampler, DistributedSampler}
+    return type(getattr(batches, "sampler", loader.sampler)) in {RandomSampler, SequentialSampler, DistributedSampler}
 
 
 def _sampler(sampler: Any, seed: int) -> Sampler[int]:

@@ -253,7 +253,9 @@ class HistoryBuffer:
         self._counts.extend(counts)
         self._length += len(values)
         count = sum(counts)
-        low, high = _extreme(min, values), _extreme(max, values)
+        low, high = min(values), max(values)
+        if _has_nan(values):
+            low = high = math.nan
         self._epoch.add(values, count, low, high)
         self._global.add(values, count, low, high)
 
@@ -284,12 +286,13 @@ class HistoryBuffer:
 def settle(buffers: Iterable[HistoryBuffer]) -> None:
     """Read what was recorded: the tensors of all buffers in one go per device and dtype, which waits for the device."""
     unread = [buffer for buffer in buffers if buffer._new_values]  # noqa: SLF001 - this function is half of the class
-    batches: dict[tuple[torch.device, torch.dtype], list[tuple[list[Any], int]]] = {}
+    batches: dict[Any, list[tuple[list[Any], int]]] = {}
     for buffer in unread:
         values = buffer._new_values  # noqa: SLF001 - see above
         for index, value in enumerate(values):
             if value.__class__ is not float and value is not _EPOCH:
-                batches.setdefault((value.device, value.dtype), []).append((values, index))
+                key = value.dtype if value.is_cpu else (value.device, value.dtype)
+                batches.setdefault(key, []).append((values, index))
     for places in batches.values():
         numbers = torch.stack([values[index] for values, index in places]).tolist()
         for (values, index), number in zip(places, numbers, strict=True):
@@ -335,7 +338,9 @@ def _accepted(value: Any) -> float | torch.Tensor:
 
 
 def _extreme(pick: Callable[[Sequence[float]], float], values: Sequence[float]) -> float:
+    return math.nan if _has_nan(values) else pick(values)
+
+
+def _has_nan(values: Sequence[float]) -> bool:
     # A sum is not a number where one of its terms is not; two infinities make it so too.
-    if math.isnan(sum(values)) and any(map(math.isnan, values)):
-        return math.nan
-    return pick(values)
+    return math.isnan(sum(values)) and any(map(math.isnan, values))

@@ -6,6 +6,9 @@ import sys
 
 import torch
 
+if sys.platform != "win32":
+    import resource
+
 __all__ = ["peak_memory"]
 
 
@@ -22,8 +25,6 @@ def peak_memory(device: torch.device | str) -> int | None:
         return torch.cuda.max_memory_allocated(device) // 2**20
     if sys.platform == "win32":
         return None
-    import resource
-
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     # Bytes on macOS, KiB elsewhere.
     return peak // 2**20 if sys.platform == "darwin" else peak // 2**10

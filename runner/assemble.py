@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -87,21 +88,16 @@ def dataloader(runner: Runner, cfg: DataLoader[Any] | Mapping[str, Any], path: P
     dataset = builder.build("dataset", cfg.pop("dataset"), (*path, "dataset"))
     if hasattr(dataset, "full_init"):
         dataset.full_init()
-    sampler = builder.build("sampler", cfg.pop("sampler"), (*path, "sampler"), dataset=dataset, seed=runner.seed)
-    batch_sampler = cfg.pop("batch_sampler", None)
-    if isinstance(batch_sampler, Mapping):
-        batch_size = cfg.get("batch_size", 1)
-        batch_sampler = builder.build(
-            "batch_sampler", batch_sampler, (*path, "batch_sampler"), sampler=sampler, batch_size=batch_size
-        )
+    # As functions, since `num_batch_per_epoch` makes them for the head of the data set.
+    for name in ("sampler", "batch_sampler"):
+        if isinstance(cfg.get(name), Mapping):
+            cfg[name] = functools.partial(builder.build, name, cfg[name], (*path, name))
     for name in ("collate_fn", "worker_init_fn"):
         if cfg.get(name) is not None:
             cfg[name] = builder.build("function", cfg[name], (*path, name))
     if cfg.get("num_workers", 0) > 0:
         cfg.setdefault("multiprocessing_context", runner.mp_start_method)
-    return keyed_dataloader(
-        dataset, sampler=sampler, batch_sampler=batch_sampler, seed=runner.seed, rank=runner.data_rank, **cfg
-    )
+    return keyed_dataloader(dataset, seed=runner.seed, rank=runner.data_rank, **cfg)
 
 
 def evaluator(runner: Runner, cfg: Evaluator | Mapping[str, Any] | Sequence[Any], path: Path = ()) -> Evaluator:

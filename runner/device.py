@@ -41,7 +41,8 @@ def resolve_device(name: str = "auto") -> torch.device:
             f"device: {name!r} is not on this machine, where torch finds {available}; use auto or {available}"
         )
     if ":" not in name:
-        return device if device.type == "mps" else torch.device(device.type, torch.accelerator.current_device_index())
+        # torch.accelerator's name for the current index changed between the versions that we support.
+        return device if name == "mps" else torch.device(name, torch.get_device_module(device).current_device())
     count = torch.accelerator.device_count()
     if device.index >= count:
         raise RunnerError(

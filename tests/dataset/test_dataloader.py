@@ -144,6 +144,12 @@ def test_any_sampler_any_change_of_workers(whole, sampling, saved_by, resumed_by
     assert equal(list(loader), whole[sampling][1][3:])
 
 
+def test_torchs_loader_in_the_main_process_as_for_pinned_memory(whole):
+    loader = make()
+    loader._pool._is_bare = False
+    assert equal([list(loader) for _ in range(EPOCHS)], whole["shuffled"])
+
+
 @pytest.mark.slow
 def test_spawned_workers(whole):
     loader = make(num_workers=2, multiprocessing_context="spawn", persistent_workers=True)

@@ -67,7 +67,7 @@ class KFoldTrainLoop(EpochBasedTrainLoop):
             raise BuildError(f"val_begin is {val_begin} and a fold has {max_epochs} epochs: no fold would be measured")
         self.num_folds = num_folds
         self.epochs_per_fold = max_epochs
-        self.dataset = cast(Any, self.dataloader.dataset)
+        self.dataset = cast("Any", self.dataloader.dataset)
         self.metrics: list[dict[str, Any]] = []
         """Each finished fold's metrics."""
         self._fold = 0

@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import re
 import subprocess
 import sys
 from importlib.metadata import entry_points
+from pathlib import Path
 
 import pytest
 
@@ -73,3 +75,13 @@ class TestSignatures:
 def test_transforms_are_slots():
     for name in ("digits:Digits", "cifar10:CIFAR10", "folder:ImageFolder"):
         assert describe(f"runner_vision.datasets.{name}", catalog=CATALOG).parameter("transform").slot == "transform"
+
+
+def test_the_readmes_code_runs(tmp_path, monkeypatch, write_python):
+    readme = Path(__file__).parents[1] / "README.md"
+    (code,) = re.findall(r"```python\n(.*?)```", readme.read_text(encoding="utf-8"), re.DOTALL)
+    write_python(tmp_path / "data")
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    exec(compile(code, str(readme), "exec"), names)
+    assert names["train_dataset"][0][0].shape == (3, 32, 32)

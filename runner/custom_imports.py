@@ -33,8 +33,10 @@ def run_custom_imports(config: Config) -> list[str]:
     """
     wanted = config.get("custom_imports") or {}
     names = wanted.get("imports") or []
-    for number, name in enumerate([names] if isinstance(names, str) else names):
-        path = ("custom_imports", "imports", number)
+    alone = isinstance(names, str)
+    names = [names] if alone else names
+    for number, name in enumerate(names):
+        path = ("custom_imports", "imports", *(() if alone else (number,)))
         try:
             module = _import_file(name, config, path) if name.endswith(".py") else _import_package(name, config, path)
         except ImportError:
@@ -46,9 +48,11 @@ def run_custom_imports(config: Config) -> list[str]:
 
 
 def _folder(config: Config, path: Sequence[str | int]) -> Path:
-    """The folder of the config file that names an import; the current one where it comes from elsewhere."""
+    """The folder of the file that names an import; of the config where no file does (an override, Python code)."""
     place = config.origin(".".join(map(str, path)))
-    return Path(place.file).resolve().parent if place is not None and place.kind == "file" else Path.cwd()
+    place = place and (place.via or place)
+    file = place.file if place is not None and place.kind == "file" else config.filename
+    return Path(file).resolve().parent if file else Path.cwd()
 
 
 def _import_package(name: str, config: Config, path: Sequence[str | int]) -> ModuleType:

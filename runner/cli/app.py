@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+import functools
 import importlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -37,7 +39,7 @@ class LazyGroup(TyperGroup):
     def list_commands(self, ctx: Any) -> list[str]:
         """Our commands in their order, then the plugins'."""
         del ctx
-        return [*COMMANDS, *sorted(_plugin_commands())]
+        return [*COMMANDS, *sorted(_added())]
 
     def get_command(self, ctx: Any, cmd_name: str) -> TyperCommand | Any | None:
         """The command of that name, imported now."""
@@ -47,27 +49,34 @@ class LazyGroup(TyperGroup):
             command = typer.main.get_command(module.app)
             command.name = cmd_name
             return command
-        return _plugin_commands().get(cmd_name)
+        return _added().get(cmd_name)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command that the first argument names; says what was probably meant where there is none."""
+        if not args[0].startswith("-") and args[0] not in COMMANDS and args[0] not in _added():
+            known = self.list_commands(ctx)
+            near = difflib.get_close_matches(args[0], known, n=1)
+            hint = f"did you mean '{near[0]}'?" if near else f"the commands are {', '.join(known)}"
+            ctx.fail(f"there is no command '{args[0]}'; {hint}")
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """The help's list of commands, from the table alone."""
         del ctx
         rows = [*COMMANDS.items()]
-        rows += [(name, command.get_short_help_str(80)) for name, command in sorted(_plugin_commands().items())]
+        rows += [(name, command.get_short_help_str(80)) for name, command in sorted(_added().items())]
         with formatter.section("Commands"):
             formatter.write_dl(rows)
 
 
-def _plugin_commands() -> dict[str, Any]:
-    from runner.plugin import default_plugins
+@functools.cache
+def _added() -> dict[str, Any]:
+    """The plugins' commands; what is wrong with one is said, and takes down no command that does not need it."""
+    from runner.cli.plugin_commands import plugin_commands
 
-    plugin_app = typer.Typer(rich_markup_mode=None)
-    default_plugins().add_commands(plugin_app)
-    if not plugin_app.registered_commands and not plugin_app.registered_groups:
-        return {}
-    plugin_app.callback()(lambda: None)  # with a callback, one command alone stays a command of a group
-    group = typer.main.get_command(plugin_app)
-    commands: dict[str, Any] = group.commands  # type: ignore[attr-defined]  # a group, by the callback
+    commands, problems = plugin_commands(frozenset(COMMANDS))
+    for problem in problems:
+        typer.echo(str(problem), err=True)
     return commands
 
 

@@ -8,14 +8,24 @@ from typing import Annotated, Any
 
 import typer
 
-__all__ = ["Configs", "Format", "Overrides", "Unset", "normalize", "override"]
+__all__ = ["Configs", "For", "Format", "Overrides", "Unset", "normalize", "override"]
+
+
+def _known_format(value: str) -> str:
+    if value not in {"text", "json"}:
+        raise typer.BadParameter(f"'{value}' is no format; give text or json")
+    return value
+
 
 Overrides = Annotated[
     list[str] | None,
     typer.Option("-o", "--override", metavar="KEY=VALUE", help="Set a value; repeatable. `a.0.b` indexes lists."),
 ]
 Unset = Annotated[list[str] | None, typer.Option("--unset", metavar="KEY", help="Delete a key; repeatable.")]
-Format = Annotated[str, typer.Option("--format", metavar="text|json", help="How to print.")]
+Format = Annotated[str, typer.Option("--format", metavar="text|json", help="How to print.", callback=_known_format)]
+For = Annotated[
+    str | None, typer.Option("--for", metavar="CFG", help="With the components in this config's custom_imports.")
+]
 Configs = Annotated[list[str], typer.Argument(metavar="CFG...", help="Config files.")]
 
 

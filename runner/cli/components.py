@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from runner.cli.arguments import Format
+from runner.cli.arguments import For, Format
+from runner.cli.loading import on_offer
 from runner.errors import SignatureError
 from runner.kinds import KINDS
-from runner.plugin import Catalog, Entry, default_plugins
+from runner.plugin import Entry
 from runner.signature import describe
 
 app = typer.Typer(rich_markup_mode=None)
@@ -20,12 +23,13 @@ app = typer.Typer(rich_markup_mode=None)
 def components(
     kind: Annotated[str | None, typer.Argument(metavar="[KIND]", help="One role alone.")] = None,
     fmt: Format = "text",
+    config: For = None,
 ) -> None:
     """List the components on offer."""
     if kind is not None and kind not in KINDS:
         raise typer.BadParameter(f"'{kind}' is no kind; the kinds are {', '.join(KINDS)}")
-    catalog = default_plugins().catalog
-    entries = catalog.entries(kind)
+    local = on_offer(config)
+    entries = local.catalog.entries(kind)
     if fmt == "json":
         rows = [
             {
@@ -33,7 +37,7 @@ def components(
                 "name": entry.name,
                 "plugin": entry.plugin,
                 "target": entry.target,
-                "summary": _summary(entry, catalog),
+                "summary": _summary(entry, local.folders),
             }
             for entry in entries
         ]
@@ -44,11 +48,11 @@ def components(
         if entry.kind != shown:
             shown = entry.kind
             typer.echo(f"{entry.kind}: {KINDS[entry.kind].doc}")
-        typer.echo(f"  {entry.qualified:40} {_summary(entry, catalog)}")
+        typer.echo(f"  {entry.qualified:40} {_summary(entry, local.folders)}")
 
 
-def _summary(entry: Entry, catalog: Catalog) -> str:
+def _summary(entry: Entry, folders: Sequence[Path]) -> str:
     try:
-        return describe(entry.target, catalog=catalog).summary
+        return describe(entry.target, paths=folders).summary
     except SignatureError as error:
         return f"({error})"

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from runner.cli.arguments import Format
-from runner.errors import RegistryError
+from runner.cli.arguments import For, Format
+from runner.cli.loading import on_offer
+from runner.errors import PluginError, SignatureError
 from runner.kinds import KINDS
-from runner.plugin import Catalog, Entry, default_plugins
-from runner.signature import REQUIRED, UNKNOWN, Parameter, Signature
+from runner.plugin import Catalog, Entry
+from runner.plugin.known import PROVIDERS
+from runner.signature import Parameter, Signature
 from runner.signature import describe as read
+from runner.validation.components import component_schema
+from runner.validation.mistake import json_type
+from runner.validation.suggest import nearest
 
 app = typer.Typer(rich_markup_mode=None)
 
@@ -21,10 +29,12 @@ app = typer.Typer(rich_markup_mode=None)
 def describe(
     name: Annotated[str, typer.Argument(metavar="TYPE", help="A component's name, or `plugin.Name`.")],
     fmt: Format = "text",
+    config: For = None,
 ) -> None:
     """Print what a component's type takes."""
-    catalog = default_plugins().catalog
-    found = [(entry, read(entry.target, catalog=catalog)) for entry in _entries(catalog, name)]
+    local = on_offer(config)
+    entries = _entries(local.catalog, name)
+    found = [(entry, _read(entry, local.folders)) for entry in entries]
     if fmt == "json":
         rows = [_row(entry, signature) for entry, signature in found]
         typer.echo(json.dumps(rows[0] if len(rows) == 1 else rows, indent=2))
@@ -34,23 +44,26 @@ def describe(
 
 
 def _entries(catalog: Catalog, name: str) -> list[Entry]:
-    found = [entry for entry in catalog.entries() if name in {entry.name, entry.qualified}]
+    entries = catalog.entries()
+    found = [entry for entry in entries if name in {entry.name, entry.qualified}]
     if found:
         return found
-    for kind in KINDS:
-        try:
-            catalog.resolve(kind, name)
-        except RegistryError as error:
-            if error.suggestion:
-                raise RegistryError(str(error), suggestion=error.suggestion) from None
-    raise RegistryError(
-        f"no installed plugin offers a component called '{name}'; `runner components` lists what there is"
-    )
+    near = nearest(name, sorted({entry.qualified if "." in name else entry.name for entry in entries}))
+    if near is not None:
+        hint = f"did you mean '{near}'?"
+    elif name in PROVIDERS:
+        hint = f"{PROVIDERS[name]} does: pip install {PROVIDERS[name]}"
+    else:
+        hint = "`runner components` lists what there is"
+    raise typer.BadParameter(f"no installed plugin offers a component called '{name}'; {hint}")
 
 
-def _arguments(entry: Entry, signature: Signature) -> list[Parameter]:
-    injected = KINDS[entry.kind].injected
-    return [parameter for parameter in signature.parameters if parameter.name not in injected]
+def _read(entry: Entry, folders: Sequence[Path]) -> Signature:
+    try:
+        return read(entry.target, paths=folders)
+    except SignatureError as error:
+        message = f"the {entry.kind} '{entry.name}' is to be {entry.target}: {error}"
+        raise PluginError(message, distribution=entry.distribution or entry.plugin) from error
 
 
 def _row(entry: Entry, signature: Signature) -> dict[str, Any]:
@@ -60,39 +73,53 @@ def _row(entry: Entry, signature: Signature) -> dict[str, Any]:
         "plugin": entry.plugin,
         "target": entry.target,
         "summary": signature.summary,
-        "parameters": [
-            {
-                "name": parameter.name,
-                "annotation": parameter.annotation,
-                "required": parameter.default is REQUIRED,
-                **({} if parameter.default in (REQUIRED, UNKNOWN) else {"default": parameter.default}),
-                "description": parameter.doc,
-                "schema": parameter.schema,
-            }
-            for parameter in _arguments(entry, signature)
-        ],
+        "parameters": _parameters(entry, signature),
         "engine_keys": dict(KINDS[entry.kind].engine_keys),
-        "open": signature.open,
+        "open": component_schema(entry, signature)["additionalProperties"],
         "notes": list(signature.notes),
     }
+
+
+def _parameters(entry: Entry, signature: Signature) -> list[dict[str, Any]]:
+    """What a config may give, as `validate` has it: a `schema=` of the plugin's own wins over the signature."""
+    schema = component_schema(entry, signature)
+    names = [name for name in schema["properties"] if name != "type" and name not in KINDS[entry.kind].engine_keys]
+    rows = []
+    for name in names:
+        parameter = signature.parameter(name) or Parameter(name=name)
+        rows.append(
+            {
+                "name": name,
+                "annotation": parameter.annotation,
+                "required": name in schema["required"],
+                **_default(parameter),
+                "description": parameter.doc or schema["properties"][name].get("description", ""),
+                "schema": schema["properties"][name],
+            }
+        )
+    return rows
+
+
+def _default(parameter: Parameter) -> dict[str, Any]:
+    default = parameter.default
+    if json_type(default) is None or (isinstance(default, float) and not math.isfinite(default)):
+        return {}
+    return {"default": default}
 
 
 def _print(entry: Entry, signature: Signature) -> None:
     typer.echo(f"{entry.qualified}  ({entry.kind}, {entry.target})")
     typer.echo(f"  {signature.summary}\n")
-    for parameter in _arguments(entry, signature):
-        default = "" if parameter.default is REQUIRED else f" = {_shown(parameter.default)}"
-        note = f": {parameter.annotation}" if parameter.annotation else ""
-        typer.echo(f"  {parameter.name}{note}{default}")
-        if parameter.doc:
-            typer.echo(f"      {parameter.doc}")
+    for row in _parameters(entry, signature):
+        parameter = signature.parameter(row["name"])
+        default = f" = {parameter.default_text}" if parameter is not None and not parameter.required else ""
+        note = f": {row['annotation']}" if row["annotation"] else ""
+        typer.echo(f"  {row['name']}{note}{default}")
+        if row["description"]:
+            typer.echo(f"      {row['description']}")
     for name, schema in KINDS[entry.kind].engine_keys.items():
         typer.echo(f"  {name}  (read by the engine)\n      {schema.get('description', '')}")
     if signature.open:
         typer.echo("  …  and further arguments that can't be known from the source")
     for note in signature.notes:
         typer.echo(f"  note: {note}")
-
-
-def _shown(default: Any) -> str:
-    return "…" if default is UNKNOWN else repr(default)

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from runner.cli.arguments import Format
+from runner.errors import RunnerError
 from runner.validation import explain as page_of
 
 app = typer.Typer(rich_markup_mode=None)
@@ -19,5 +20,8 @@ def explain(
     fmt: Format = "text",
 ) -> None:
     """Explain a problem's code."""
-    page = page_of(code)
+    try:
+        page = page_of(code)
+    except RunnerError as error:
+        raise typer.BadParameter(str(error)) from error
     typer.echo(json.dumps({"code": code, "page": page}) if fmt == "json" else page)

@@ -1,38 +1,72 @@
-"""Reading configs for commands."""
+"""Reading configs for commands: what is wrong with one is shown, with the lines it stands in, and refuses it."""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
+from runner.cli.failure import CONFIG
 from runner.config import Composition, Config, compose
 from runner.plugin import default_plugins
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["composed", "loaded"]
+    from runner.errors import Problem
+    from runner.validation.local_code import LocalCode
+
+__all__ = ["checked", "composed", "file_argument", "loaded", "on_offer"]
 
 
-def _file(name: str) -> Path:
-    if "=" in name and not Path(name).exists():
-        raise typer.BadParameter(f"'{name}' is no config file; write an override as `-o {name}`")
+def file_argument(name: str) -> Path:
+    """A positional argument as a file: never one that holds `=`, which was meant for an override."""
+    if "=" in name:
+        raise typer.BadParameter(f"'{name}' is no file; write an override as `-o {name}`")
     return Path(name)
 
 
-def composed(name: str, overrides: Sequence[str] | None, unset: Sequence[str] | None) -> Composition:
+def composed(name: str, overrides: Sequence[str] | None = None, unset: Sequence[str] | None = None) -> Composition:
     """Compose a config, problems and all."""
-    return compose(_file(name), overrides=overrides or (), unset=unset or (), find_package=default_plugins().bases)
+    file = file_argument(name)
+    return compose(file, overrides=overrides or (), unset=unset or (), find_package=default_plugins().bases)
 
 
 def loaded(name: str, overrides: Sequence[str] | None, unset: Sequence[str] | None) -> Config:
-    """Compose a config.
+    """Compose a config; ends the command where its text has problems."""
+    composition = composed(name, overrides, unset)
+    _refuse(composition.problems, composition)
+    return Config.from_composition(composition)
 
-    Raises:
-        ConfigError: It has problems.
-    """
-    return Config.fromfile(
-        _file(name), overrides=overrides or (), unset=unset or (), find_package=default_plugins().bases
-    )
+
+def checked(name: str, overrides: Sequence[str] | None, unset: Sequence[str] | None) -> Config:
+    """Compose a config and check all of it; ends the command where it has problems."""
+    from runner.validation import check
+
+    composition = composed(name, overrides, unset)
+    _refuse(check(composition), composition)
+    return Config.from_composition(composition)
+
+
+def on_offer(name: str | None) -> LocalCode:
+    """The installed components, with those that a config's `custom_imports` add where one is named."""
+    from runner.validation.local_code import LocalCode, read_local_code
+
+    catalog = default_plugins().catalog
+    if name is None:
+        return LocalCode(catalog=catalog)
+    composition = composed(name)
+    local = read_local_code(composition.data.get("custom_imports"), composition, catalog)
+    _refuse([*composition.problems, *local.problems], composition)
+    return local
+
+
+def _refuse(problems: Sequence[Problem], composition: Composition) -> None:
+    from runner.validation import render_text
+
+    if problems:
+        typer.echo(render_text(problems, composition.sources, color=sys.stderr.isatty()), err=True, nl=False)
+    if any(problem.severity == "error" for problem in problems):
+        raise typer.Exit(CONFIG)

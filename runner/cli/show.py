@@ -29,14 +29,16 @@ def show(
     if origins:
         rows = list(_rows(cfg, key))
         if fmt == "json":
-            typer.echo(json.dumps([{"path": path, "value": value, "origin": place} for path, value, place in rows], indent=2))
+            typer.echo(
+                json.dumps([{"path": path, "value": value, "origin": place} for path, value, place in rows], indent=2)
+            )
         else:
             for path, value, place in rows:
                 typer.echo(f"{path}: {json.dumps(value)}  # {place}")
     elif fmt == "json":
         typer.echo(json.dumps(cfg.shown(key), indent=2))
     else:
-        typer.echo(cfg.dump_part(key), nl=False)
+        typer.echo(cfg.dump_part(key).rstrip("\n"))
 
 
 def _rows(cfg: Config, key: str | None) -> Iterator[tuple[str, Any, str]]:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from runner.cli.arguments import Format, Overrides, Unset, override
-from runner.cli.loading import loaded
+from runner.cli.loading import checked, file_argument
+from runner.cli.processes import announce_own_code, started
 
 app = typer.Typer(rich_markup_mode=None)
 
@@ -33,18 +32,20 @@ def test(
     device: Annotated[str, typer.Option("--device", metavar="auto|cpu|cuda|cuda:N|mps")] = "auto",
 ) -> int:
     """Test a checkpoint of what a config describes."""
-    values = {"work_dir": work_dir, "load_from": checkpoint, "launcher": launcher, "resume": False}
+    values = {"work_dir": work_dir, "load_from": str(file_argument(checkpoint)), "launcher": launcher, "resume": False}
     rows = [*(overrides or ()), *(override(key, value) for key, value in values.items() if value is not None)]
-    cfg = loaded(config, rows, unset)
-    if cfg.get("launcher", "none") == "pytorch" and not ("RANK" in os.environ and "WORLD_SIZE" in os.environ):
-        from runner.dist.launch import launch
-
-        return launch(sys.argv[1:], nproc_per_node=nproc_per_node, device=device)
+    cfg = checked(config, rows, unset)
+    code = started(cfg, nproc_per_node, device)
+    if code is not None:
+        return code
+    announce_own_code(cfg)
+    from runner import dist
     from runner.runner import Runner
 
     runner = Runner.from_cfg(cfg, device=device)
     try:
         metrics = runner.test()
+        dist.barrier()  # a rank that leaves while another still talks to it would fail that one
     finally:
         runner.close()
     if runner.rank == 0:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from typing import Annotated, Any
 
 import typer
 
 from runner.cli.arguments import Overrides, Unset, override
-from runner.cli.failure import USAGE
-from runner.cli.loading import composed, loaded
+from runner.cli.loading import checked, composed
+from runner.cli.processes import announce_own_code, started
 from runner.config.triples import TRIPLES
 
 app = typer.Typer(rich_markup_mode=None)
@@ -49,30 +47,21 @@ def train(
         rows.append(override("auto_scale_lr.enable", True))
     if amp:
         rows += _amp(composed(config, rows, unset).data)
-    cfg = loaded(config, rows, [*(unset or ()), *(_present(config, rows, unset) if no_val else ())])
-    from runner.validation import require_valid
-
-    require_valid(cfg)
-    if cfg.get("launcher", "none") == "pytorch" and not _joins():
-        from runner.dist.launch import launch
-
-        return launch(sys.argv[1:], nproc_per_node=nproc_per_node, device=device)
-    if cfg.get("launcher", "none") == "none" and int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        typer.echo("error: WORLD_SIZE is over 1 and the launcher is none: add --launcher pytorch", err=True)
-        return USAGE
+    cfg = checked(config, rows, [*(unset or ()), *(_present(config, rows, unset) if no_val else ())])
+    code = started(cfg, nproc_per_node, device)
+    if code is not None:
+        return code
+    announce_own_code(cfg)
+    from runner import dist
     from runner.runner import Runner
 
     runner = Runner.from_cfg(cfg, device=device)
     try:
         runner.train()
+        dist.barrier()  # a rank that leaves while another still talks to it would fail that one
     finally:
         runner.close()
     return 0
-
-
-def _joins() -> bool:
-    """Whether somebody (torchrun, or our own agent) has started this process as one of a group."""
-    return "RANK" in os.environ and "WORLD_SIZE" in os.environ
 
 
 def _resume(value: str | None) -> str | bool | None:

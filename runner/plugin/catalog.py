@@ -144,8 +144,10 @@ class Catalog:
             if len(few) == 1:
                 return few[0]
         names = sorted(entry.qualified for entry in found)
+        providers = sorted({entry.distribution or f"this run's own code ({entry.plugin})" for entry in found})
         raise RegistryError(
-            f"'{found[0].name}' is offered by more than one plugin; write one of {', '.join(map(repr, names))}, or set default_scope"
+            f"'{found[0].name}' is offered by {' and by '.join(providers)}; write one of "
+            f"{', '.join(map(repr, names))}, or set default_scope"
         )
 
     def _unknown(self, kind: str, name: str) -> RegistryError:

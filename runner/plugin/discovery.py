@@ -9,16 +9,16 @@ import os
 import site
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pluggy
 
-from runner.errors import Problem, RunnerError
+from runner.errors import PluginError, Problem, RunnerError
 from runner.plugin import hookspecs
-from runner.plugin.catalog import Catalog, Entry, Registration
+from runner.plugin.catalog import LOCAL, SCOPE_ALIASES, Catalog, Entry, Registration
 
 if TYPE_CHECKING:
     import typer
@@ -29,6 +29,8 @@ __all__ = ["PROCESS_ENTRIES", "Plugin", "Plugins", "default_plugins", "discover"
 
 PROCESS_ENTRIES: list[Entry] = []
 """What code of this process has registered; `runner.registry` adds to it."""
+
+_SPECS = tuple(name for name in vars(hookspecs) if name.startswith("runner_"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +52,18 @@ class Plugin:
     error: str | None = None
 
 
+class _Manager(pluggy.PluginManager):
+    """Takes a function with a spec's name for its implementation: a forgotten `@hookimpl` is no silent nothing."""
+
+    def parse_hookimpl_opts(self, plugin: Any, name: str) -> pluggy.HookimplOpts | None:
+        """What a plugin's attribute is to pluggy."""
+        marked = super().parse_hookimpl_opts(plugin, name)
+        if marked is None and name in _SPECS and callable(getattr(plugin, name)):
+            hookspecs.hookimpl(getattr(plugin, name))
+            marked = super().parse_hookimpl_opts(plugin, name)
+        return marked
+
+
 class Plugins:
     """The plugins of this process: what they offer, and their other specs.
 
@@ -65,20 +79,48 @@ class Plugins:
 
     def check(self, config: Config) -> Iterator[Problem]:
         """What the plugins themselves find wrong with a config (`runner_check`)."""
-        for found in self._manager.hook.runner_check(config=config):
-            yield from found
+        for plugin in self.found:
+            try:
+                found = self._ask(plugin, "runner_check", config=config)
+            except PluginError as error:
+                yield Problem(code="plugin-error", path=plugin.name, message=str(error))
+            else:
+                yield from found or ()
 
-    def add_commands(self, app: typer.Typer) -> None:
-        """Let the plugins add their commands (`runner_commands`)."""
-        self._manager.hook.runner_commands(app=app)
+    def add_commands(self, app: typer.Typer, plugin: Plugin) -> None:
+        """Let a plugin add its commands (`runner_commands`).
+
+        Raises:
+            PluginError: It raised.
+        """
+        self._ask(plugin, "runner_commands", app=app)
 
     def bases(self, package: str) -> Path | None:
         """The folder of configs that a plugin ships, by the plugin's or its import package's name."""
         for plugin in self.found:
             if package in {plugin.name, plugin.module.partition(".")[0]}:
-                module = self._manager.get_plugin(plugin.name)
-                if module is not None and hasattr(module, "runner_bases"):
-                    return Path(module.runner_bases())
+                try:
+                    folder = self._ask(plugin, "runner_bases")
+                except PluginError as error:
+                    # The config that names it has a problem of its own, at its place; this one says whose fault it is.
+                    problem = Problem(code="plugin-error", path=plugin.name, message=str(error))
+                    self.catalog.problems += [] if problem in self.catalog.problems else [problem]
+                    continue
+                if folder is not None:
+                    return Path(folder)
+        return None
+
+    def _ask(self, plugin: Plugin, spec: str, **given: Any) -> Any:
+        """Call one plugin's implementation of a spec; None where it has none."""
+        module = self._manager.get_plugin(plugin.name) if plugin.error is None else None
+        for implementation in getattr(self._manager.hook, spec).get_hookimpls():
+            if implementation.plugin is module:
+                try:
+                    answer = implementation.function(*(given[name] for name in implementation.argnames))
+                    return list(answer) if isinstance(answer, Iterator) else answer
+                except (Exception, SystemExit) as error:
+                    message = f"{spec} in {plugin.module} raised {type(error).__name__}: {error}"
+                    raise PluginError(message, distribution=plugin.distribution) from error
         return None
 
 
@@ -89,17 +131,14 @@ def discover(paths: Iterable[str] | None = None) -> Plugins:
         paths: Folders to look for distributions in; by default `sys.path` without the current folder, so that a
             `.dist-info` planted beside a config is never loaded.
     """
-    manager = pluggy.PluginManager(hookspecs.PROJECT)
+    manager = _Manager(hookspecs.PROJECT)
     manager.add_hookspecs(hookspecs)
     catalog = Catalog(local=PROCESS_ENTRIES)
     found = []
     taken: dict[str, str] = {}
     for entry_point, distribution, version in _entry_points(_installed(paths)):
-        error: str | None
-        if entry_point.name in taken:
-            error = (
-                f"its plugin name '{entry_point.name}' is taken by {taken[entry_point.name]}; uninstall one of the two"
-            )
+        error = _unusable_name(entry_point.name, taken)
+        if error is not None:
             catalog.problems.append(_problem(entry_point.name, distribution, error))
         else:
             taken[entry_point.name] = distribution
@@ -147,6 +186,14 @@ def _entry_points(paths: list[str]) -> Iterator[tuple[importlib.metadata.EntryPo
     yield from sorted(rows, key=lambda row: (row[0].name != hookspecs.PROJECT, row[0].name, row[1]))
 
 
+def _unusable_name(name: str, taken: Mapping[str, str]) -> str | None:
+    if name in taken:
+        return f"its plugin name '{name}' is taken by {taken[name]}; uninstall one of the two"
+    if not name.replace("-", "_").isidentifier() or name in {LOCAL, *SCOPE_ALIASES}:
+        return f"'{name}' can't be a plugin's name: it is written before a dot, as in 'vision.Accuracy'; rename the entry point"
+    return None
+
+
 def _load(
     entry_point: importlib.metadata.EntryPoint, distribution: str, manager: pluggy.PluginManager, catalog: Catalog
 ) -> str | None:
@@ -155,7 +202,6 @@ def _load(
     started = time.perf_counter()
     try:
         module = entry_point.load()
-        manager.register(module, name=entry_point.name)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin may raise anything, and is reported by name
         message = (
             f"the plugin '{entry_point.name}' ({entry_point.value}) can't be imported: {type(error).__name__}: {error}"
@@ -166,31 +212,53 @@ def _load(
         cost = time.perf_counter() - started
         message = f"importing '{entry_point.value}' imports torch ({cost:.1f} s for every command); import it in the component's own module"
         catalog.problems.append(_problem(entry_point.name, distribution, message, severity="warning"))
-    wrong = _misspelt(module, manager) or _register(module, entry_point.name, distribution, catalog)
+    wrong = _join(module, entry_point, manager) or _register(module, entry_point, distribution, catalog)
     if wrong:
         catalog.problems.append(_problem(entry_point.name, distribution, wrong))
     return wrong
 
 
-def _misspelt(module: Any, manager: pluggy.PluginManager) -> str | None:
-    for caller in manager.get_hookcallers(module) or ():
-        if caller.spec is None:
-            names = [name for name in vars(hookspecs) if name.startswith("runner_")]
-            near = difflib.get_close_matches(caller.name, names, n=1, cutoff=0)
-            return f"'{caller.name}' in {module.__name__} is no spec; did you mean '{near[0]}'? The specs are {', '.join(names)}"
+def _join(module: Any, entry_point: importlib.metadata.EntryPoint, manager: pluggy.PluginManager) -> str | None:
+    """Make a plugin one of the manager's; returns what is wrong with its specs, which leaves it out."""
+    wrong = _misspelt(module, entry_point.value)
+    if wrong is not None:
+        return wrong
+    try:
+        manager.register(module, name=entry_point.name)
+    except pluggy.PluginValidationError as error:
+        manager.unregister(module)
+        return f"a spec in {entry_point.value} takes other arguments than its contract says: {error}"
+    except ValueError as error:  # one module under two names
+        return str(error)
     return None
 
 
-def _register(module: Any, plugin: str, distribution: str, catalog: Catalog) -> str | None:
+def _misspelt(module: Any, where: str) -> str | None:
+    """A function that was meant for a spec and is none: marked as one, or all but named as one."""
+    mark = f"{hookspecs.PROJECT}_impl"
+    for name, value in vars(module).items():
+        if name in _SPECS or not callable(value):
+            continue
+        marked = hasattr(value, mark)
+        if marked or (name.startswith("runner_") and getattr(value, "__module__", None) == module.__name__):
+            near = difflib.get_close_matches(name, _SPECS, n=1, cutoff=0 if marked else 0.8)
+            if near:
+                return f"'{name}' in {where} is no spec; did you mean '{near[0]}'? The specs are {', '.join(_SPECS)}"
+    return None
+
+
+def _register(
+    module: Any, entry_point: importlib.metadata.EntryPoint, distribution: str, catalog: Catalog
+) -> str | None:
     register = getattr(module, "runner_register", None)
     if register is None:
         return None
     try:
-        register(catalog=Registration(catalog, plugin=plugin, distribution=distribution))
+        register(catalog=Registration(catalog, plugin=entry_point.name, distribution=distribution))
     except RunnerError as error:
         return str(error)
-    except Exception as error:  # noqa: BLE001 - as in _load
-        return f"runner_register in {module.__name__} raised {type(error).__name__}: {error}"
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - as in _load
+        return f"runner_register in {entry_point.value} raised {type(error).__name__}: {error}"
     return None
 
 

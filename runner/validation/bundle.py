@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from runner.errors import SignatureError
@@ -21,7 +22,7 @@ _INTERPOLATION = {"type": "string", "pattern": r"\$\{.+\}"}
 """What may stand in place of any value before a config is composed."""
 
 
-def bundle(catalog: Catalog) -> Schema:
+def bundle(catalog: Catalog, folders: Sequence[Path] = ()) -> Schema:
     """The joined schema: self-contained, draft 2020-12, without keywords of our own.
 
     A slot is an `enum` of names with an `if`/`then` for each, so that an editor completes and checks the arguments of
@@ -30,14 +31,16 @@ def bundle(catalog: Catalog) -> Schema:
 
     Args:
         catalog: The components to offer.
+        folders: Where local files lie, for reading them.
     """
-    joined: Schema = _json(_Bundle(catalog).schema())
+    joined: Schema = _json(_Bundle(catalog, folders).schema())
     return joined
 
 
 class _Bundle:
-    def __init__(self, catalog: Catalog) -> None:
+    def __init__(self, catalog: Catalog, folders: Sequence[Path]) -> None:
         self._catalog = catalog
+        self._folders = folders
         self._definitions: dict[str, Schema] = {}
 
     def schema(self) -> Schema:
@@ -139,7 +142,7 @@ class _Bundle:
     def _described(self, entry: Entry, extra: Mapping[str, Schema]) -> Schema:
         target = entry.obj if entry.obj is not None else entry.target
         try:
-            signature = describe(target, catalog=self._catalog)
+            signature = describe(target, catalog=self._catalog, paths=self._folders)
         except SignatureError as error:
             # An editor goes on without what `runner plugins` reports.
             return {"title": entry.name, "description": f"Can't be read: {error}", "type": "object"}
@@ -151,7 +154,8 @@ class _Bundle:
         """What any of the installed constructors takes, since which one is chosen elsewhere in the mapping."""
         branches: list[Schema] = [{"type": "null"}]
         for entry in self._catalog.entries("optim_wrapper_constructor"):
-            parameter = describe(entry.obj or entry.target, catalog=self._catalog).parameter("paramwise_cfg")
+            signature = describe(entry.obj or entry.target, catalog=self._catalog, paths=self._folders)
+            parameter = signature.parameter("paramwise_cfg")
             if parameter is not None:
                 branches.append({**parameter.schema, "description": parameter.doc})
         return {"description": "Options for some of the parameters.", "anyOf": branches}

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import inspect
 import json
+import os
 import re
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import chdir
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -84,12 +84,6 @@ def kinds() -> str:
     ]
     head = ["Kind", "What it is", "Base class", "Registry", "Passed by the engine", "Read by the engine"]
     return _table(head, rows)
-
-
-def bases_of_kinds() -> str:
-    """Where each kind's base class is imported from."""
-    rows = [(f"`{kind.name}`", f"`{kind.base.replace(':', '.')}`") for kind in KINDS.values() if kind.base]
-    return _table(["Kind", "Base class"], rows)
 
 
 def specs() -> str:
@@ -199,5 +193,6 @@ def parts() -> dict[str, str]:
 if __name__ == "__main__":
     for each in DOCUMENTS:
         regenerate(each, parts())
-    with tempfile.TemporaryDirectory() as folder, chdir(folder):
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)
         PICTURE.write_text(picture(Path(folder)), encoding="utf-8")

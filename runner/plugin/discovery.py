@@ -226,7 +226,6 @@ def _join(module: Any, entry_point: importlib.metadata.EntryPoint, manager: plug
     try:
         manager.register(module, name=entry_point.name)
     except pluggy.PluginValidationError as error:
-        manager.unregister(module)
         return f"a spec in {entry_point.value} takes other arguments than its contract says: {error}"
     except ValueError as error:  # one module under two names
         return str(error)

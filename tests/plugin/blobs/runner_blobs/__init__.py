@@ -1,0 +1,1 @@
+"""A plugin as a user would write one, which the tests build and install."""

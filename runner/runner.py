@@ -178,7 +178,8 @@ class Runner:
         self.env_cfg = env_cfg
         self.mp_start_method = env_cfg.get("mp_cfg", {}).get("mp_start_method", "fork")
         self.launcher = launcher
-        if launcher != "none" and not dist.is_distributed():
+        self._joined_group = launcher != "none" and not dist.is_distributed()
+        if self._joined_group:
             dist.init_dist(launcher, **env_cfg.get("dist_cfg", {}))
         self.rank, self.world_size = dist.get_rank(), dist.get_world_size()
         self.distributed = dist.is_distributed()
@@ -236,9 +237,11 @@ class Runner:
         )
 
     def close(self) -> None:
-        """Flush and close the log and the visualizer's backends."""
+        """Close the log and the visualizer's backends, and leave the process group if this Runner joined it."""
         self.visualizer.close()
         self.logger.close()
+        if self._joined_group:
+            dist.destroy()
 
     # ---- what hooks and loops use ------------------------------------------------------------------------------------
 

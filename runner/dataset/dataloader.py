@@ -126,6 +126,7 @@ class DataLoader(TorchDataLoader[Any]):
                 "resumed; leave it out"
             )
         self.is_seeded = seed is not None
+        self.guards_torch = True
         self.seed = seed or 0
         self.rank = get_rank() if rank is None else rank
         self._made_sampler = sampler is None and batch_sampler is None and not isinstance(dataset, IterableDataset)
@@ -290,7 +291,12 @@ class DataLoader(TorchDataLoader[Any]):
         samples = place.samples if self._varies else place.batch * self._order.step
         batches = Pass(self._order, place.epoch, place.batch, samples)
         dataset = KeyedDataset(
-            self.dataset, self.collate_fn, batched=self.batch_sampler is not None, seed=self.seed, rank=self.rank
+            self.dataset,
+            self.collate_fn,
+            batched=self.batch_sampler is not None,
+            seed=self.seed,
+            rank=self.rank,
+            guards_torch=self.guards_torch,
         )
         source = self._pool.batches(dataset, batches)
         if self._varies:

@@ -43,18 +43,23 @@ class KeyedDataset(_Face, Dataset[Any]):
         batched: Whether a fetch names several samples.
         seed: The run's seed.
         rank: Of the process.
+        guards_torch: Whether a fetch in the main process puts torch's generator back to where it was.
     """
 
-    def __init__(self, dataset: Any, collate: Collate, *, batched: bool, seed: int, rank: int) -> None:
-        vars(self).update(_collate=collate, _batched=batched, _seed=seed, _rank=rank, dataset=dataset)
+    def __init__(
+        self, dataset: Any, collate: Collate, *, batched: bool, seed: int, rank: int, guards_torch: bool = True
+    ) -> None:
+        vars(self).update(
+            _collate=collate, _batched=batched, _seed=seed, _rank=rank, _guards=guards_torch, dataset=dataset
+        )
 
     def __getitem__(self, fetch: Fetch) -> Any:
         epoch, batch, indices = fetch
         digest = key(self._seed, epoch, self._rank, batch, "data")
-        if get_worker_info() is not None:
+        if not self._guards or get_worker_info() is not None:
             key_generators(digest)
             return self._collate(self._read(indices))
-        # Torch's stream belongs to the training step; Python's and NumPy's are keyed before each step anyway.
+        # Torch's stream belongs to whoever asks; Python's and NumPy's are keyed before each step anyway.
         state = torch.default_generator.get_state()
         key_generators(digest)
         try:

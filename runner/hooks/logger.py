@@ -15,6 +15,7 @@ import torch
 from runner.hooks.hook import Hook
 from runner.kinds import Interval
 from runner.logging.console import ProgressLine, summary
+from runner.logging.log_processor import LogProcessor
 from runner.logging.memory import peak_memory
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ class LoggerHook(Hook):
         keep_local: Keep the copied files in the work directory too.
         log_metric_by_epoch: Give validation metrics the epoch as their step, else the iteration. A log processor that
             counts in iterations makes it the iteration in any case.
+        min_line_seconds: Seconds from one line of training to the next at least, since a person reads no more; the
+            scalars are recorded at each interval whatever the time. The last line of an epoch does not wait.
     """
 
     priority = "BELOW_NORMAL"
@@ -50,6 +53,7 @@ class LoggerHook(Hook):
         out_suffix: str | Sequence[str] = (".json", ".jsonl", ".log", ".py", ".yaml"),
         keep_local: bool = True,
         log_metric_by_epoch: bool = True,
+        min_line_seconds: Annotated[float, Interval(ge=0)] = 0.1,
     ) -> None:
         if interval < 1 or interval_exp_name < 1:
             raise ValueError(
@@ -64,7 +68,10 @@ class LoggerHook(Hook):
         self.out_suffix = (out_suffix,) if isinstance(out_suffix, str) else tuple(out_suffix)
         self.keep_local = keep_local
         self.log_metric_by_epoch = log_metric_by_epoch
+        self.min_line_seconds = min_line_seconds
         self.json_log_path = ""
+        self._next_line = 0.0
+        self._lines_can_wait = False
         self._epoch_length: int | None = None
         self._progress: ProgressLine | None = None
         self._logged: dict[str, Any] = {}
@@ -87,6 +94,8 @@ class LoggerHook(Hook):
     def before_train_epoch(self, runner: Runner) -> None:
         """Ask for the epoch's length once."""
         self._epoch_length = _length(runner.train_dataloader)
+        # A log processor of the user's own, which knows nothing of the two halves, is always asked for both.
+        self._lines_can_wait = type(runner.log_processor).get_log_after_iter is LogProcessor.get_log_after_iter
 
     def after_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: dict[str, Any] | None = None
@@ -97,12 +106,21 @@ class LoggerHook(Hook):
         if step % self.interval_exp_name == 0 or done == length:
             runner.logger.info("Exp name: %s", runner.experiment_name, transient=True)
         if done % self.interval == 0 or (done == length and (not self.ignore_last or done <= self.interval)):
-            tag, line = runner.log_processor.get_log_after_iter(runner, batch_idx, "train")
-            runner.logger.info(line, transient=True)
+            tag = self._log_iter(runner, batch_idx, last=done == length)
             runner.visualizer.add_scalars(tag, step=step, file_path=self.json_log_path)
             self._logged = tag
         if self._progress is not None and (done == length or self._progress.due(perf_counter())):
             self._draw(runner, "train", done, length)
+
+    def _log_iter(self, runner: Runner, batch_idx: int, *, last: bool) -> dict[str, Any]:
+        """Read what was recorded, write it as a line if the last one was long enough ago, and return it."""
+        processor, now = runner.log_processor, perf_counter()
+        if self._lines_can_wait and now < self._next_line and not last:
+            return processor.get_tag_after_iter(runner, batch_idx, "train")
+        self._next_line = now + self.min_line_seconds
+        tag, line = processor.get_log_after_iter(runner, batch_idx, "train")
+        runner.logger.info(line, transient=True)
+        return tag
 
     def after_train_epoch(self, runner: Runner) -> None:
         """Leave the epoch's last progress line on the terminal."""

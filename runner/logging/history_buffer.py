@@ -21,6 +21,9 @@ Window: TypeAlias = int | Literal["epoch", "global"] | None
 _UNREAD_LIMIT: Final = 4096
 """Values that may wait to be read, so that a run that never logs does not grow."""
 
+_UNSUMMED_LIMIT: Final = 512
+"""Values that may wait to be added to the running sums."""
+
 _Number = TypeVar("_Number", int, float)
 
 _EPOCH: Final = object()
@@ -82,6 +85,8 @@ class HistoryBuffer:
         self._epoch = _Totals()
         self._global = _Totals()
         self._length = 0
+        self._unsummed: list[float] = []
+        self._unsummed_count = 0
         self._new_values: list[Any] = []
         self._new_counts: list[int] = []
         for value, count in zip(log_history, count_history or [1] * len(log_history), strict=True):
@@ -99,7 +104,11 @@ class HistoryBuffer:
             ValueError: It holds more than one number, or none.
         """
         if log_val.__class__ is not float:
-            log_val = _accepted(log_val)
+            if log_val.__class__ is torch.Tensor and log_val.requires_grad and not log_val.dim():
+                # What a training step returns; see _accepted for why only a view is copied.
+                log_val = log_val.detach() if log_val._base is None else log_val.detach().clone()  # noqa: SLF001
+            else:
+                log_val = _accepted(log_val)
         self._new_values.append(log_val)
         self._new_counts.append(count)
         if len(self._new_values) >= _UNREAD_LIMIT:
@@ -121,6 +130,7 @@ class HistoryBuffer:
     def has(self, window_size: Window) -> bool:
         """Whether anything was recorded in a window."""
         settle((self,))
+        self._sum_up()
         return bool(self._epoch.count if window_size == "epoch" else self._length)
 
     @property
@@ -229,6 +239,7 @@ class HistoryBuffer:
             window_size = "global"
         if window_size not in {None, "epoch", "global"}:
             raise ValueError(f"HistoryBuffer: a window is a number, 'epoch' or 'global', got {window_size!r}")
+        self._sum_up()
         totals = self._epoch if window_size == "epoch" else self._global
         if not totals.count:
             raise ValueError("HistoryBuffer: nothing was recorded yet in this window")
@@ -248,11 +259,21 @@ class HistoryBuffer:
         return list(islice(reversed(values), window_size))
 
     def _take_in(self, values: list[float], counts: list[int]) -> None:
-        """Move values that were read to where statistics look."""
+        """Move values that were read to where statistics look; the running sums get them later, many at once."""
         self._values.extend(values)
         self._counts.extend(counts)
         self._length += len(values)
-        count = sum(counts)
+        self._unsummed.extend(values)
+        self._unsummed_count += sum(counts)
+        if len(self._unsummed) >= _UNSUMMED_LIMIT:
+            self._sum_up()
+
+    def _sum_up(self) -> None:
+        """Bring the running sums up to date."""
+        values, count = self._unsummed, self._unsummed_count
+        if not values:
+            return
+        self._unsummed, self._unsummed_count = [], 0
         low, high = min(values), max(values)
         if _has_nan(values):
             low = high = math.nan
@@ -262,6 +283,7 @@ class HistoryBuffer:
     def state_dict(self) -> dict[str, Any]:
         """Everything as plain data; statistics after `load_state_dict` are equal bit for bit."""
         settle((self,))
+        self._sum_up()
         return {
             "values": list(self._values),
             "counts": list(self._counts),
@@ -279,6 +301,7 @@ class HistoryBuffer:
         self._length = int(state_dict["length"])
         self._epoch = _Totals(*state_dict["epoch"])
         self._global = _Totals(*state_dict["global"])
+        self._unsummed, self._unsummed_count = [], 0
         self._new_values = []
         self._new_counts = []
 
@@ -308,6 +331,7 @@ def _absorb(buffer: HistoryBuffer) -> None:
         index = values.index(_EPOCH)
         if index:
             buffer._take_in(values[:index], counts[:index])  # noqa: SLF001 - as in settle
+        buffer._sum_up()  # noqa: SLF001 - as in settle
         buffer._epoch = _Totals()  # noqa: SLF001 - as in settle
         values, counts = values[index + 1 :], counts[index + 1 :]
     if values:

@@ -97,11 +97,7 @@ class LogProcessor:
         Returns:
             The scalars by name, and the line.
         """
-        shown = self._collect_scalars(runner, batch_idx, mode, self.custom_cfg)
-        tag = self._with_mode(shown, mode)
-        if self.by_epoch and mode in {"train", "val"}:
-            tag["epoch"] = self._get_epoch(runner, mode)
-        tag["iter"] = runner.iter + 1
+        shown, tag, memory = self._read_iter(runner, batch_idx, mode)
         # The rates stand first, and in scientific notation.
         rates = [f"{name}: {shown.pop(name):.{self.num_digits}e}" for name in list(shown) if name.endswith("lr")]
         parts = [" ".join(rates)]
@@ -109,15 +105,31 @@ class LogProcessor:
         if eta is not None and "time" in shown and "data_time" in shown:
             parts.append(f"eta: {dt.timedelta(seconds=int(eta))}")
             parts += [f"{name}: {self._format(shown.pop(name))}" for name in ("time", "data_time")]
-        memory = peak_memory(runner.device)
         if memory is not None:
-            tag["memory"] = memory
             parts.append(f"memory: {memory}")
         if mode == "train":
             parts += [f"{name}: {self._format(value)}" for name, value in shown.items()]
         elif mode == "val":
             parts += [f"{name}: {self._format(value)}" for name, value in shown.items() if name.startswith("loss")]
         return tag, self._iter_header(runner, batch_idx, mode) + "  ".join(parts)
+
+    def get_tag_after_iter(self, runner: Runner, batch_idx: int, mode: str) -> dict[str, Any]:
+        """The scalars of `get_log_after_iter` without the line, which costs as much again."""
+        return self._read_iter(runner, batch_idx, mode)[1]
+
+    def _read_iter(
+        self, runner: Runner, batch_idx: int, mode: str
+    ) -> tuple[dict[str, Any], dict[str, Any], int | None]:
+        """The scalars by the names that lines show, the same as they are recorded, and the memory in MiB."""
+        shown = self._collect_scalars(runner, batch_idx, mode, self.custom_cfg)
+        tag = self._with_mode(shown, mode)
+        if self.by_epoch and mode in {"train", "val"}:
+            tag["epoch"] = self._get_epoch(runner, mode)
+        tag["iter"] = runner.iter + 1
+        memory = peak_memory(runner.device)
+        if memory is not None:
+            tag["memory"] = memory
+        return shown, tag, memory
 
     def get_log_after_epoch(
         self, runner: Runner, batch_idx: int, mode: str, with_non_scalar: bool = False

@@ -59,6 +59,9 @@ class TrainLoop(BaseLoop):
         pairs = sorted(tuple(pair) for pair in dynamic_intervals or ())
         self._milestones = [0, *(milestone for milestone, _ in pairs)]
         self._intervals = [val_interval, *(interval for _, interval in pairs)]
+        if isinstance(self.dataloader, KeyedDataLoader):
+            # Nothing has to be put back after a fetch: each step puts its own stream back.
+            self.dataloader.guards_torch = False
         runner.message_hub.update_info("dataset_meta", getattr(self.dataloader.dataset, "metainfo", None))
 
     @property
@@ -104,13 +107,15 @@ class TrainLoop(BaseLoop):
             idx: The batch's number in its epoch.
             data_batch: What the loader gave.
         """
-        runner = self.runner
-        runner.call_hook("before_train_iter", batch_idx=idx, data_batch=data_batch)
+        runner, hooks = self._runner, self._runner.hooks
+        for method in hooks.at("before_train_iter"):
+            method(runner, batch_idx=idx, data_batch=data_batch)
         runner.streams.enter_step(self._iter)
         outputs = runner.model.train_step(data_batch, optim_wrapper=runner.optim_wrapper)  # type: ignore[operator]
         runner.streams.leave_step()
         self.finishing = "iter"
-        runner.call_hook("after_train_iter", batch_idx=idx, data_batch=data_batch, outputs=outputs)
+        for method in hooks.at("after_train_iter"):
+            method(runner, batch_idx=idx, data_batch=data_batch, outputs=outputs)
         self.finishing = None
         self._iter += 1
 

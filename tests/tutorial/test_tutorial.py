@@ -17,18 +17,18 @@ def write_cifar10(root: Path) -> None:
     folder = root / "cifar-10-batches-py"
     folder.mkdir(parents=True)
     generator = np.random.default_rng(0)
-    for name, rows in (*((f"data_batch_{number}", 64) for number in range(1, 6)), ("test_batch", 96)):
+    for name, rows in (*((f"data_batch_{number}", 256) for number in range(1, 6)), ("test_batch", 96)):
         labels = generator.integers(10, size=rows)
         # Bright where the class says, so that there is something to learn.
         data = generator.integers(0, 60, size=(rows, 3072))
         for row, label in enumerate(labels):
             data[row, label * 300 : label * 300 + 300] += 180
-        batch = {b"batch_label": name.encode(), b"labels": [int(label) for label in labels], b"data": data.astype(np.uint8)}
+        batch = {"batch_label": name, "labels": [int(label) for label in labels], "data": data.astype(np.uint8)}
         with (folder / name).open("wb") as file:
             pickle.dump(batch, file, protocol=2)
     names = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
     with (folder / "batches.meta").open("wb") as file:
-        pickle.dump({b"label_names": [name.encode() for name in names], b"num_cases_per_batch": 64, b"num_vis": 3072}, file)
+        pickle.dump({"label_names": names, "num_cases_per_batch": 64, "num_vis": 3072}, file)
 
 
 def test_the_tutorial_runs_with_its_imports_changed(tmp_path: Path) -> None:
@@ -46,4 +46,4 @@ def test_the_tutorial_runs_with_its_imports_changed(tmp_path: Path) -> None:
     printed = dict(line.split(": ") for line in done.stdout.splitlines() if line.startswith("RESULT "))
     assert printed["RESULT same work_dir"] == printed["RESULT loaded"]
     assert float(printed["RESULT loaded"]) > 0.2  # ten classes: better than chance
-    assert printed["RESULT steps"] == str(2 * 5 * 3)  # each of three batches twice, five epochs
+    assert printed["RESULT steps"] == str(2 * 5 * 10)  # each of ten batches twice, five epochs

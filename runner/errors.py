@@ -15,7 +15,7 @@ The tree::
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -104,10 +104,12 @@ class ConfigError(RunnerError):
 
     Attributes:
         problems: All of them, sorted by place.
+        sources: The texts that they stand in, by file, for excerpts.
     """
 
-    def __init__(self, problems: Sequence[Problem]) -> None:
+    def __init__(self, problems: Sequence[Problem], *, sources: Mapping[str, str] | None = None) -> None:
         self.problems = tuple(problems)
+        self.sources = dict(sources or {})
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
 

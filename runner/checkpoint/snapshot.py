@@ -42,7 +42,7 @@ def save(
 ) -> None:
     """Write a checkpoint. Every rank calls this, since each has generators of its own; rank 0 writes."""
     epoch, iteration = _finished(runner, by_epoch=by_epoch)
-    per_rank = dist.all_gather_object(_of_this_rank(runner))
+    per_rank = dist.all_gather_object(_of_this_rank(runner, epoch))
     if not dist.is_main_process():
         dist.barrier()
         return
@@ -50,7 +50,7 @@ def save(
         "meta": {**_meta(runner, epoch, iteration), **meta},
         "state_dict": runner.unwrapped_model.state_dict(),
         "message_hub": runner.message_hub.state_dict(),
-        "data": _data(runner, epoch),
+        "data": per_rank[0]["data"],
         "ranks": per_rank,
         "hooks": {key: hook.state_dict() for key, hook in _stateful(runner)},
     }
@@ -110,9 +110,9 @@ def _data(runner: Runner, epoch: int) -> dict[str, Any] | None:
     return dict(loader.state_dict(finished_epoch=finished))
 
 
-def _of_this_rank(runner: Runner) -> dict[str, Any]:
-    """The generators, and the gradients when the save falls inside an accumulation window."""
-    state: dict[str, Any] = {"streams": runner.streams.state_dict()}
+def _of_this_rank(runner: Runner, epoch: int) -> dict[str, Any]:
+    """The generators, the data's position, and the gradients when the save falls inside an accumulation window."""
+    state: dict[str, Any] = {"streams": runner.streams.state_dict(), "data": _data(runner, epoch)}
     wrapper = runner.optim_wrapper
     if wrapper is not None and wrapper.inside_window:
         state["gradients"] = {
@@ -208,7 +208,9 @@ def _restore_model(runner: Runner, checkpoint: Mapping[str, Any], filename: str,
 
 def _restore_data(runner: Runner, checkpoint: Mapping[str, Any]) -> None:
     loader = runner.train_loop.dataloader
-    state = checkpoint.get("data")
+    ranks = checkpoint.get("ranks", ())
+    # At another world size the position is all that ranks have in common.
+    state = ranks[runner.rank]["data"] if len(ranks) == runner.world_size else checkpoint.get("data")
     if isinstance(loader, DataLoader) and state is not None:
         for message in loader.load_state_dict(state):
             runner.logger.warning(message)

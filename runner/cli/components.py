@@ -15,6 +15,7 @@ from runner.errors import SignatureError
 from runner.kinds import KINDS
 from runner.plugin import Entry
 from runner.signature import describe
+from runner.validation.suggest import nearest
 
 app = typer.Typer(rich_markup_mode=None)
 
@@ -27,7 +28,9 @@ def components(
 ) -> None:
     """List the components on offer."""
     if kind is not None and kind not in KINDS:
-        raise typer.BadParameter(f"'{kind}' is no kind; the kinds are {', '.join(KINDS)}")
+        near = nearest(kind, KINDS)
+        hint = f"did you mean '{near}'?" if near else f"the kinds are {', '.join(KINDS)}"
+        raise typer.BadParameter(f"'{kind}' is no kind; {hint}")
     local = on_offer(config)
     entries = local.catalog.entries(kind)
     if fmt == "json":

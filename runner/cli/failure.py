@@ -39,7 +39,7 @@ def report(error: Exception) -> int:
     if isinstance(error, ConfigError):
         from runner.validation import render_text
 
-        typer.echo(render_text(error.problems, {}, color=sys.stderr.isatty()), err=True)
+        typer.echo(render_text(error.problems, error.sources, color=sys.stderr.isatty()), err=True)
         return CONFIG
     if hasattr(error, "exit_code") and hasattr(error, "format_message"):  # a usage error of the parser
         error.show()  # type: ignore[attr-defined]

@@ -10,7 +10,7 @@ import typer
 
 from runner.cli.arguments import Format, Overrides, Unset
 from runner.cli.loading import loaded
-from runner.config import Config
+from runner.errors import Location
 
 app = typer.Typer(rich_markup_mode=None)
 
@@ -27,23 +27,23 @@ def show(
     """Print a composed config, or a part of it, with where each value came from."""
     cfg = loaded(config, override, unset)
     if origins:
-        rows = list(_rows(cfg, key))
+        rows = list(_leaves(cfg.shown(key), key or ""))
         if fmt == "json":
-            typer.echo(
-                json.dumps([{"path": path, "value": value, "origin": place} for path, value, place in rows], indent=2)
-            )
+            typer.echo(json.dumps([_row(path, value, cfg.origin(path)) for path, value in rows], indent=2))
         else:
-            for path, value, place in rows:
-                typer.echo(f"{path}: {json.dumps(value)}  # {place}")
+            for path, value in rows:
+                typer.echo(f"{path}: {json.dumps(value, ensure_ascii=False)}  # {cfg.origin(path)}")
     elif fmt == "json":
         typer.echo(json.dumps(cfg.shown(key), indent=2))
     else:
         typer.echo(cfg.dump_part(key).rstrip("\n"))
 
 
-def _rows(cfg: Config, key: str | None) -> Iterator[tuple[str, Any, str]]:
-    for path, value in _leaves(cfg.shown(key), key or ""):
-        yield path, value, str(cfg.origin(path) or "default")
+def _row(path: str, value: Any, origin: Location | None) -> dict[str, Any]:
+    row: dict[str, Any] = {"path": path, "value": value, "origin": str(origin)}
+    if origin is not None:
+        row |= {"kind": origin.kind, "file": origin.file, "line": origin.line, "column": origin.column}
+    return row
 
 
 def _leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:

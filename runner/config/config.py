@@ -66,13 +66,15 @@ class Config(MutableMapping[str, Any]):
             filename: The file.
             overrides: Changes such as `optim_wrapper.optimizer.lr=0.01`, with YAML values.
             unset: Keys to take out.
-            find_package: Gives the folder of configs that an installed package ships, for `_base_: package::path`.
+            find_package: Gives the folder of configs that an installed package ships, for `_base_: package::path`; by
+                default the installed plugins are asked.
 
         Raises:
             ConfigError: With everything that is wrong with the text. Whether the keys and values are allowed is for
                 `runner.validation.check`, or `Runner.from_cfg`, to say.
         """
-        return cls.from_composition(compose(filename, overrides=overrides, unset=unset, find_package=find_package))
+        find = find_package or _find_in_plugins
+        return cls.from_composition(compose(filename, overrides=overrides, unset=unset, find_package=find))
 
     @classmethod
     def fromstring(cls, cfg_str: str, file_format: str = ".yaml") -> Config:
@@ -87,7 +89,7 @@ class Config(MutableMapping[str, Any]):
             ConfigError: It has errors.
         """
         if any(problem.severity == "error" for problem in composition.problems):
-            raise ConfigError(composition.problems)
+            raise ConfigError(composition.problems, sources=composition.sources)
         new = cls.__new__(cls)
         new.__setstate__((composition, view(composition.resolved)))
         return new
@@ -298,6 +300,12 @@ class Config(MutableMapping[str, Any]):
     def __setstate__(self, state: tuple[Composition, ConfigDict]) -> None:
         object.__setattr__(self, "_composition", state[0])
         object.__setattr__(self, "_data", state[1])
+
+
+def _find_in_plugins(package: str) -> Path | None:
+    from runner.plugin import default_plugins
+
+    return default_plugins().bases(package)
 
 
 def _refused(key: str, message: str, mark: Location) -> ConfigError:

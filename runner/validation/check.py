@@ -15,7 +15,7 @@ from runner.validation import fields
 from runner.validation.components import Components
 from runner.validation.keywords import make_validator
 from runner.validation.local_code import read_local_code
-from runner.validation.misplaced import send_home
+from runner.validation.misplaced import Homes
 from runner.validation.mistake import Mistake, did_you_mean, listed, unknown_key
 from runner.validation.rules import RULES, Context, origin_of
 from runner.validation.suggest import nearest
@@ -78,7 +78,8 @@ def require_valid(config: Composition | Config, catalog: Catalog | None = None) 
     """
     problems = check(config, catalog)
     if any(problem.severity == "error" for problem in problems):
-        raise ConfigError(problems)
+        composed: Any = getattr(config, "composition", config)
+        raise ConfigError(problems, sources=composed.sources)
     return problems
 
 
@@ -131,9 +132,10 @@ def _mistakes(data: Mapping[str, Any], components: Components) -> Iterator[tuple
     for name in root["required"]:
         if name not in data and name not in suggested:
             found.append((Mistake("missing; every run needs it", code="missing-key", at="key"), (name,)))
+    homes = Homes(data, components.visited)
     for mistake, path in found:
         if mistake.code == "unknown-key" and not mistake.final:
-            send_home(mistake, path, data, components.visited)
+            homes.send_home(mistake, path)
         yield mistake, path
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -11,43 +12,71 @@ from runner.validation.fields import Schema
 from runner.validation.mistake import Mistake
 from runner.validation.suggest import nearest
 
-__all__ = ["send_home"]
+__all__ = ["Homes"]
 
 
 _FAR = 0.85
 """A suggestion that is less like the key gives way to the mapping that has just this key."""
 
 
-def send_home(mistake: Mistake, path: Path, data: Mapping[str, Any], visited: Mapping[int, Schema]) -> None:
-    """Let an unknown key's message say where the key belongs, if it stands elsewhere by right.
+class Homes:
+    """Which mapping has a key of a name: of this config, or anywhere in the fields.
 
     Args:
-        mistake: The unknown key; changed in place.
-        path: Its path.
         data: The config.
         visited: The schema that each mapping of the config was held against, by the mapping's `id`.
     """
-    *parents, key = path
-    place = tuple(parents)
-    if mistake.suggestion is not None and nearest(str(key), [mistake.suggestion], cutoff=_FAR):
-        return
-    owner = _owner(str(key), place, data, visited)
-    if mistake.suggestion is not None and owner is None:
-        return
-    mistake.suggestion = None
-    if owner:
-        mistake.message = f"no such key; it belongs to {dotted(owner)}"
-    elif not place:
-        mistake.message = f"no such key; names of your own stand under 'vars': vars.{key}, read as ${{vars.{key}}}"
+
+    def __init__(self, data: Mapping[str, Any], visited: Mapping[int, Schema]) -> None:
+        self._data = data
+        self._visited = visited
+
+    def send_home(self, mistake: Mistake, path: Path) -> None:
+        """Let an unknown key's message say where the key belongs, if it stands elsewhere by right.
+
+        Args:
+            mistake: The unknown key; changed in place.
+            path: Its path.
+        """
+        *parents, key = path
+        place = tuple(parents)
+        if mistake.suggestion is not None and nearest(str(key), [mistake.suggestion], cutoff=_FAR):
+            return
+        owner = self._owner(str(key), place)
+        if mistake.suggestion is not None and owner is None:
+            return
+        mistake.suggestion = None
+        if owner:
+            mistake.message = f"no such key; it belongs to {dotted(owner)}"
+        elif not place:
+            mistake.message = f"no such key; names of your own stand under 'vars': vars.{key}, read as ${{vars.{key}}}"
+
+    def _owner(self, key: str, place: Path) -> Path | None:
+        """The mapping that has a key of that name: of the same part of the config, or, for the top, of the fields."""
+        here = [path for path in self._in_config.get(key, ()) if path != place]
+        fixed = _in_fields().get(key)
+        if fixed is not None and (not place or not here):
+            return fixed
+        return min(here, key=lambda path: (-_shared(path, place), len(path)), default=None)
+
+    @functools.cached_property
+    def _in_config(self) -> dict[str, list[Path]]:
+        """The mappings of the config that may have a key, by the key: gathered once, however many keys are unknown."""
+        found: dict[str, list[Path]] = {}
+        for path, schema in _walk(self._data, (), self._visited):
+            for key in schema.get("properties", {}):
+                found.setdefault(key, []).append(path)
+        return found
 
 
-def _owner(key: str, place: Path, data: Mapping[str, Any], visited: Mapping[int, Schema]) -> Path | None:
-    """The mapping that has a key of that name: of the same part of the config, or, for the top, of the fields."""
-    here = [path for path, schema in _walk(data, (), visited) if key in schema.get("properties", {}) and path != place]
-    fixed = [path for name in fields.names() for path in _static(fields.load(name), (name,)) if path[-1] == key]
-    if fixed and (not place or not here):
-        return fixed[0][:-1]
-    return min(here, key=lambda path: (-_shared(path, place), len(path)), default=None)
+@functools.cache
+def _in_fields() -> dict[str, Path]:
+    """The first mapping that the schema files themselves give a key, by the key."""
+    found: dict[str, Path] = {}
+    for name in fields.names():
+        for *owner, key in _static(fields.load(name), (name,)):
+            found.setdefault(str(key), tuple(owner))
+    return found
 
 
 def _walk(value: Any, path: Path, visited: Mapping[int, Schema]) -> Iterator[tuple[Path, Schema]]:

@@ -82,7 +82,15 @@ test_fields.__test__ = False  # type: ignore[attr-defined]
 
 
 def test_two_ranks_train_as_one_with_the_same_global_batch(tmp_path: Path) -> None:
-    still = ["-o", "model.width=8", "--no-val", "-o", "train_dataloader.sampler.shuffle=false", "-o", "train_cfg.max_epochs=1"]
+    still = [
+        "-o",
+        "model.width=8",
+        "--no-val",
+        "-o",
+        "train_dataloader.sampler.shuffle=false",
+        "-o",
+        "train_cfg.max_epochs=1",
+    ]
     two = run([*RUNNER, *still, "--launcher", "pytorch", "--nproc-per-node", "2", "--work-dir", "two"], tmp_path)
     assert two.returncode == 0, two.stdout + two.stderr
     one = run([*RUNNER, *still, "-o", "train_dataloader.batch_size=10", "--work-dir", "one"], tmp_path)
@@ -100,7 +108,9 @@ def test_a_project_with_spawned_workers_and_two_processes_from_another_folder(tm
         *("-o", "env_cfg.mp_cfg={mp_start_method: spawn, opencv_num_threads: 0}"),
     ]
     done = run(
-        [*RUNNER, *spawn, "--launcher", "pytorch", "--nproc-per-node", "2", "--work-dir", "w"], tmp_path, CANARY=str(canary)
+        [*RUNNER, *spawn, "--launcher", "pytorch", "--nproc-per-node", "2", "--work-dir", "w"],
+        tmp_path,
+        CANARY=str(canary),
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert ranks(tmp_path / "w") == [["2", "30", "MMDistributedDataParallel"]] * 2
@@ -129,7 +139,11 @@ def test_a_group_without_a_launcher_is_refused(tmp_path: Path) -> None:
     assert "--launcher pytorch" in done.stderr
 
 
-def test_a_rank_that_fails_ends_the_run_with_its_traceback(tmp_path: Path) -> None:
-    done = run([*RUNNER, "--launcher", "pytorch", "--nproc-per-node", "2", "--work-dir", "w", "-o", "model.width=0"], tmp_path)
-    assert done.returncode != 0
-    assert "rank" in done.stderr
+def test_a_rank_that_fails_ends_the_run_with_the_users_traceback(tmp_path: Path) -> None:
+    more = ["--launcher", "pytorch", "--nproc-per-node", "2", "--work-dir", "w", "-o", "model.width=-1"]
+    done = run([*RUNNER, *more], tmp_path)
+    assert done.returncode == 3
+    assert f'File "{PROJECT / "layers.py"}"' in done.stderr
+    assert "negative dimension -1" in done.stderr
+    assert "runner/build.py" not in done.stderr
+    assert "launcher: rank" in done.stderr

@@ -15,5 +15,7 @@ def stage_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pa
     from stage import undisturbed
 
     monkeypatch.chdir(tmp_path)
+    for name in ("SCRATCH", "SEED"):  # which the documents' configs read
+        monkeypatch.delenv(name, raising=False)
     with undisturbed():
         yield tmp_path

@@ -54,11 +54,12 @@ def _svg(lines: list[str]) -> str:
         f'<text x="{_MARGIN}" y="{_MARGIN + (number + 0.75) * _LINE:g}" xml:space="preserve">{_spans(line)}</text>'
         for number, line in enumerate(lines)
     ]
+    font = 'font-family="ui-monospace, Menlo, Consolas, monospace" font-size="13" fill="#c9d1d9"'
+    size = f'width="{width}" height="{height}"'
     return "\n".join(
         [
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}"'
-            ' font-family="ui-monospace, Menlo, Consolas, monospace" font-size="13" fill="#c9d1d9">',
-            f'<rect width="{width}" height="{height}" rx="8" fill="#0d1117"/>',
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" {size} {font}>',
+            f'<rect {size} rx="8" fill="#0d1117"/>',
             *rows,
             "</svg>\n",
         ]

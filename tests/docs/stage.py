@@ -23,10 +23,8 @@ from runner.config import compose
 from runner.plugin import PROCESS_ENTRIES, default_plugins
 from runner.validation import check, render_text
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+# pytest brings tomli where Python has no tomllib.
+tomllib = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
 
 __all__ = ["Stage"]
 

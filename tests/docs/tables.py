@@ -52,7 +52,11 @@ def fields_() -> str:
     def rows() -> Iterable[Sequence[str]]:
         for name in fields.names():
             schema = fields.load(name)
-            yield f"`{name}`", schema["description"], f"`{json.dumps(schema['default'])}`" if "default" in schema else ""
+            yield (
+                f"`{name}`",
+                schema["description"],
+                f"`{json.dumps(schema['default'])}`" if "default" in schema else "",
+            )
 
     return _table(["Field", "What it is", "Default"], rows())
 
@@ -89,7 +93,10 @@ def kinds() -> str:
 def specs() -> str:
     """What a plugin can do."""
     found = [spec for name, spec in vars(hookspecs).items() if name.startswith("runner_")]
-    rows = [(f"`{spec.__name__}({', '.join(inspect.signature(spec).parameters)})`", _first_sentence(spec.__doc__)) for spec in found]
+    rows = [
+        (f"`{spec.__name__}({', '.join(inspect.signature(spec).parameters)})`", _first_sentence(spec.__doc__))
+        for spec in found
+    ]
     return _table(["Spec", "What it does"], rows)
 
 

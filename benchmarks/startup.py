@@ -1,14 +1,16 @@
 """`runner validate` on a 150-line config against `import torch`, taking turns.
 
-    python benchmarks/startup.py [--repetitions 20] [--components 0 200]
+    python benchmarks/startup.py [--repetitions 20]
 
-Warm: the cache of signatures is filled. Cold: it is empty. With `--components N` a plugin that offers N components of an
-installed library is put on the path, which must change neither figure.
+Warm: the cache of signatures is filled. Cold: it is empty. Each is measured twice: alone, and with a plugin installed
+that offers every component of torchmetrics (`pip install torchmetrics`), which must change neither figure.
 """
 
 from __future__ import annotations
 
 import argparse
+import ast
+import importlib.util
 import os
 import statistics
 import subprocess
@@ -26,23 +28,32 @@ def seconds(command: list[str], environment: dict[str, str]) -> float:
     return time.perf_counter() - start
 
 
-def plugin(folder: Path, components: int) -> None:
-    """An installed distribution that offers that many components and is never asked for one."""
-    module = folder / "many_components.py"
-    rows = "\n".join(f'    catalog.metric("Metric{number}", "many_metrics:Metric{number}")' for number in range(components))
-    module.write_text(
-        f"from runner import hookimpl\n\n\n@hookimpl\ndef runner_register(catalog):\n{rows or '    pass'}\n", encoding="utf-8"
-    )
-    info = folder / "many_components-1.0.dist-info"
+def torchmetrics_names() -> list[str]:
+    """The classes that torchmetrics offers, read from its text: importing it would import torch."""
+    spec = importlib.util.find_spec("torchmetrics")
+    if spec is None or spec.origin is None:
+        sys.exit("this measures with torchmetrics installed: pip install torchmetrics")
+    for node in ast.parse(Path(spec.origin).read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
+            return [name for name in ast.literal_eval(node.value) if name[0].isupper()]
+    sys.exit("torchmetrics has no __all__")
+
+
+def plugin(folder: Path, names: list[str]) -> None:
+    """An installed distribution that offers torchmetrics' components and is asked for none."""
+    rows = "\n".join(f'    catalog.metric("{name}", "torchmetrics:{name}")' for name in names) or "    pass"
+    text = f"from runner import hookimpl\n\n\n@hookimpl\ndef runner_register(catalog):\n{rows}\n"
+    (folder / "many_metrics.py").write_text(text, encoding="utf-8")
+    info = folder / "many_metrics-1.0.dist-info"
     info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: many-components\nVersion: 1.0\n", encoding="utf-8")
-    (info / "entry_points.txt").write_text("[runner]\nmany = many_components\n", encoding="utf-8")
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: many-metrics\nVersion: 1.0\n", encoding="utf-8")
+    (info / "entry_points.txt").write_text("[runner]\nmany = many_metrics\n", encoding="utf-8")
 
 
-def compare(name: str, repetitions: int, *, cold: bool, components: int) -> None:
+def compare(name: str, repetitions: int, names: list[str], *, cold: bool) -> None:
     """Print the ratio of the medians, with its spread."""
     with tempfile.TemporaryDirectory() as folder:
-        plugin(Path(folder), components)
+        plugin(Path(folder), names)
         environment = {**os.environ, "PYTHONPATH": folder, "RUNNER_CACHE_DIR": f"{folder}/cache"}
         validate = [sys.executable, "-m", "runner", "validate", str(CONFIG)]
         torch = [sys.executable, "-c", "import torch"]
@@ -57,7 +68,7 @@ def compare(name: str, repetitions: int, *, cold: bool, components: int) -> None
     ratio = statistics.median(ours) / statistics.median(theirs)
     pairs = sorted(one / other for one, other in zip(ours, theirs, strict=True))
     print(
-        f"{name}, {components} more components: ratio {ratio:.3f} (pairs {pairs[0]:.3f} to {pairs[-1]:.3f}), "
+        f"{name}, {len(names)} more components: ratio {ratio:.3f} (pairs {pairs[0]:.3f} to {pairs[-1]:.3f}), "
         f"validate {statistics.median(ours):.3f} s, import torch {statistics.median(theirs):.3f} s"
     )
 
@@ -65,11 +76,10 @@ def compare(name: str, repetitions: int, *, cold: bool, components: int) -> None
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repetitions", type=int, default=20)
-    parser.add_argument("--components", type=int, nargs="*", default=[0, 200])
     options = parser.parse_args()
-    for components in options.components:
-        compare("warm", options.repetitions, cold=False, components=components)
-        compare("cold", options.repetitions, cold=True, components=components)
+    for names in ([], torchmetrics_names()):
+        compare("warm", options.repetitions, names, cold=False)
+        compare("cold", options.repetitions, names, cold=True)
 
 
 if __name__ == "__main__":

@@ -39,10 +39,12 @@ def report(error: Exception) -> int:
     if isinstance(error, ConfigError):
         from runner.validation import render_text
 
-        typer.echo(render_text(error.problems, error.sources, color=sys.stderr.isatty()), err=True)
+        typer.echo(render_text(error.problems, error.sources, color=sys.stderr.isatty()), err=True, nl=False)
         return CONFIG
     if hasattr(error, "exit_code") and hasattr(error, "format_message"):  # a usage error of the parser
         error.show()  # type: ignore[attr-defined]
+        if "unexpected extra argument" in str(error) and "=" in str(error):
+            typer.echo("An override is written `-o KEY=VALUE`.", err=True)
         return int(error.exit_code)
     if isinstance(error, typer.Abort):
         return USAGE

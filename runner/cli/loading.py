@@ -41,11 +41,25 @@ def loaded(name: str, overrides: Sequence[str] | None, unset: Sequence[str] | No
     return Config.from_composition(composition)
 
 
-def checked(name: str, overrides: Sequence[str] | None, unset: Sequence[str] | None) -> Config:
-    """Compose a config and check all of it; ends the command where it has problems."""
+def checked(
+    name: str, overrides: Sequence[str] | None, unset: Sequence[str] | None, *, leave_out: Sequence[str] = ()
+) -> Config:
+    """Compose a config and check all of it; ends the command where it has problems.
+
+    Args:
+        name: The file.
+        overrides: Changes such as `a.b=1`.
+        unset: Keys to take out before others are read.
+        leave_out: Fields to take out at last, so that what refers to one keeps its value.
+    """
     from runner.validation import check
 
     composition = composed(name, overrides, unset)
+    if leave_out and not any(problem.severity == "error" for problem in composition.problems):
+        config = Config.from_composition(composition)
+        for field in leave_out:
+            config.pop(field, None)
+        composition = config.composition
     _refuse(check(composition), composition)
     return Config.from_composition(composition)
 

@@ -10,7 +10,7 @@ import typer
 
 from runner.cli.arguments import Format, Overrides, Unset
 from runner.cli.loading import loaded
-from runner.errors import Location
+from runner.errors import ConfigError, Location
 
 app = typer.Typer(rich_markup_mode=None)
 
@@ -25,16 +25,22 @@ def show(
     origins: Annotated[bool, typer.Option("--origins", help="Print where each value came from.")] = False,
 ) -> None:
     """Print a composed config, or a part of it, with where each value came from."""
+    if key is not None and "=" in key:
+        raise typer.BadParameter(f"'{key}' is no key; write an override as `-o {key}`")
     cfg = loaded(config, override, unset)
+    try:
+        part = cfg.shown(key)
+    except ConfigError as error:
+        raise typer.BadParameter(f"{key}: {error.problems[0].message}", param_hint="KEY") from error
     if origins:
-        rows = list(_leaves(cfg.shown(key), key or ""))
+        rows = list(_leaves(part, key or ""))
         if fmt == "json":
             typer.echo(json.dumps([_row(path, value, cfg.origin(path)) for path, value in rows], indent=2))
         else:
             for path, value in rows:
                 typer.echo(f"{path}: {json.dumps(value, ensure_ascii=False)}  # {cfg.origin(path)}")
     elif fmt == "json":
-        typer.echo(json.dumps(cfg.shown(key), indent=2))
+        typer.echo(json.dumps(part, indent=2))
     else:
         typer.echo(cfg.dump_part(key).rstrip("\n"))
 

@@ -47,7 +47,7 @@ def train(
         rows.append(override("auto_scale_lr.enable", True))
     if amp:
         rows += _amp(composed(config, rows, unset).data)
-    cfg = checked(config, rows, [*(unset or ()), *(_present(config, rows, unset) if no_val else ())])
+    cfg = checked(config, rows, unset, leave_out=TRIPLES[1] if no_val else ())
     code = started(cfg, nproc_per_node, device)
     if code is not None:
         return code
@@ -77,8 +77,3 @@ def _amp(data: Any) -> list[str]:
     if kind != "OptimWrapper":
         raise typer.BadParameter(f"--amp replaces OptimWrapper, and the config's optim_wrapper is {kind}")
     return [override("optim_wrapper.type", "AmpOptimWrapper"), override("optim_wrapper.loss_scale", "dynamic")]
-
-
-def _present(config: str, rows: list[str], unset: list[str] | None) -> list[str]:
-    data = composed(config, rows, unset).data
-    return [name for name in TRIPLES[1] if name in data]

@@ -29,7 +29,9 @@ def test(
     nproc_per_node: Annotated[
         int | None, typer.Option("--nproc-per-node", metavar="N", help="Processes to start; default one a GPU.")
     ] = None,
-    device: Annotated[str, typer.Option("--device", metavar="auto|cpu|cuda|cuda:N|mps")] = "auto",
+    device: Annotated[
+        str, typer.Option("--device", metavar="auto|cpu|cuda|cuda:N|mps", help="Where to run; auto: an accelerator.")
+    ] = "auto",
 ) -> int:
     """Test a checkpoint of what a config describes."""
     values = {"work_dir": work_dir, "load_from": str(file_argument(checkpoint)), "launcher": launcher, "resume": False}

@@ -37,7 +37,9 @@ def train(
     nproc_per_node: Annotated[
         int | None, typer.Option("--nproc-per-node", metavar="N", help="Processes to start; default one a GPU.")
     ] = None,
-    device: Annotated[str, typer.Option("--device", metavar="auto|cpu|cuda|cuda:N|mps")] = "auto",
+    device: Annotated[
+        str, typer.Option("--device", metavar="auto|cpu|cuda|cuda:N|mps", help="Where to run; auto: an accelerator.")
+    ] = "auto",
 ) -> int:
     """Train what a config describes."""
     rows = list(overrides or ())

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+import dataclasses
+import json
+import tempfile
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -10,6 +13,9 @@ from runner.cli.arguments import Overrides, Unset, override
 from runner.cli.loading import checked, composed
 from runner.cli.processes import announce_own_code, started
 from runner.config.triples import TRIPLES
+
+if TYPE_CHECKING:
+    from runner.config import Config
 
 app = typer.Typer(rich_markup_mode=None)
 
@@ -40,9 +46,17 @@ def train(
     device: Annotated[
         str, typer.Option("--device", metavar="auto|cpu|cuda|cuda:N|mps", help="Where to run; auto: an accelerator.")
     ] = "auto",
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Take a step of each kind in a temporary folder, and say what a run takes."),
+    ] = False,
+    fmt: Annotated[str, typer.Option("--format", metavar="text|json", help="How --dry-run prints.")] = "text",
 ) -> int:
     """Train what a config describes."""
     rows = list(overrides or ())
+    if dry_run:
+        with tempfile.TemporaryDirectory(prefix="runner-dry-run-") as folder:
+            return _dry_run(checked(config, [*rows, override("work_dir", folder)], unset), device, fmt)
     values = {"work_dir": work_dir, "load_from": load_from, "launcher": launcher, "resume": _resume(resume)}
     rows += [override(key, value) for key, value in values.items() if value is not None]
     if auto_scale_lr:
@@ -63,6 +77,21 @@ def train(
         dist.barrier()  # a rank that leaves while another still talks to it would fail that one
     finally:
         runner.close()
+    return 0
+
+
+def _dry_run(cfg: Config, device: str, fmt: str) -> int:
+    announce_own_code(cfg)
+    from runner.dry_run import dry_run, report
+    from runner.runner import Runner
+
+    cfg["log_level"] = "WARNING"
+    runner = Runner.from_cfg(cfg, device=device)
+    try:
+        found = dry_run(runner)
+    finally:
+        runner.close()
+    typer.echo(json.dumps(dataclasses.asdict(found) | {"seconds": found.seconds}) if fmt == "json" else report(found))
     return 0
 
 

@@ -5,10 +5,8 @@ from __future__ import annotations
 import functools
 import math
 import operator
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import islice
-from typing import Any, ClassVar, Final, Literal, TypeAlias, TypeVar
+from typing import Any, ClassVar, Final, Literal, TypeAlias
 
 import numpy as np
 import torch
@@ -22,9 +20,7 @@ _UNREAD_LIMIT: Final = 4096
 """Values that may wait to be read, so that a run that never logs does not grow."""
 
 _UNSUMMED_LIMIT: Final = 512
-"""Values that may wait to be added to the running sums."""
-
-_Number = TypeVar("_Number", int, float)
+"""Values that may wait to be added to the running sums, and to be dropped."""
 
 _EPOCH: Final = object()
 """Stands among the unread values where an epoch began."""
@@ -80,15 +76,17 @@ class HistoryBuffer:
                 f"HistoryBuffer: log_history and count_history must have the same length, "
                 f"got {len(log_history)} and {len(count_history)}"
             )
-        self._values: deque[float] = deque(maxlen=max_length)
-        self._counts: deque[int] = deque(maxlen=max_length)
+        self._max_length = max_length
+        # The last values, and up to _UNSUMMED_LIMIT older ones that were not dropped yet.
+        self._values: list[float] = []
+        self._counts: list[int] = []
         self._epoch = _Totals()
         self._global = _Totals()
         self._length = 0
-        self._unsummed: list[float] = []
-        self._unsummed_count = 0
+        self._unsummed = 0
         self._new_values: list[Any] = []
         self._new_counts: list[int] = []
+        self._new_are_floats = True
         for value, count in zip(log_history, count_history or [1] * len(log_history), strict=True):
             self.update(value, count)
 
@@ -104,6 +102,7 @@ class HistoryBuffer:
             ValueError: It holds more than one number, or none.
         """
         if log_val.__class__ is not float:
+            self._new_are_floats = False
             if log_val.__class__ is torch.Tensor and log_val.requires_grad and not log_val.dim():
                 # What a training step returns; see _accepted for why only a view is copied.
                 log_val = log_val.detach() if log_val._base is None else log_val.detach().clone()  # noqa: SLF001
@@ -119,13 +118,14 @@ class HistoryBuffer:
         if not self._new_values or self._new_values[-1] is not _EPOCH:
             self._new_values.append(_EPOCH)
             self._new_counts.append(0)
+            self._new_are_floats = False
 
     def reserve(self, length: int) -> None:
         """Keep at least that many values from now on."""
         if length > self.max_length:
             settle((self,))
-            self._values = deque(self._values, maxlen=length)
-            self._counts = deque(self._counts, maxlen=length)
+            self._drop()
+            self._max_length = length
 
     def has(self, window_size: Window) -> bool:
         """Whether anything was recorded in a window."""
@@ -136,7 +136,7 @@ class HistoryBuffer:
     @property
     def max_length(self) -> int:
         """How many values are kept."""
-        return self._values.maxlen or 0
+        return self._max_length
 
     @property
     def data(self) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
@@ -147,11 +147,13 @@ class HistoryBuffer:
     def _log_history(self) -> np.ndarray[Any, Any]:
         # Under MMEngine's name, since registered statistics read it.
         settle((self,))
+        self._drop()
         return np.array(self._values, dtype=np.float64)
 
     @property
     def _count_history(self) -> np.ndarray[Any, Any]:
         settle((self,))
+        self._drop()
         return np.array(self._counts)
 
     def __len__(self) -> int:
@@ -200,19 +202,17 @@ class HistoryBuffer:
         if totals is not None:
             return totals.total / totals.count
         assert isinstance(window_size, int)
-        values = self._last(self._values, window_size)
-        counts: list[int] = self._last(self._counts, window_size)
-        return math.fsum(values) / sum(counts)
+        return math.fsum(self._values[-window_size:]) / sum(self._counts[-window_size:])
 
     def max(self, window_size: Window = None) -> float:
         """The largest value; the arguments and errors are those of `mean`."""
         totals = self._totals(window_size)
-        return totals.high if totals is not None else _extreme(max, self._last(self._values, window_size))
+        return totals.high if totals is not None else self._extreme(max, window_size)
 
     def min(self, window_size: Window = None) -> float:
         """The smallest value; the arguments and errors are those of `mean`."""
         totals = self._totals(window_size)
-        return totals.low if totals is not None else _extreme(min, self._last(self._values, window_size))
+        return totals.low if totals is not None else self._extreme(min, window_size)
 
     def current(self) -> float:
         """The last value.
@@ -252,28 +252,58 @@ class HistoryBuffer:
                 "are kept; ask for more beforehand with message_hub.reserve(), or take the window 'global'"
             )
 
-    @staticmethod
-    def _last(values: deque[_Number], window_size: Window) -> list[_Number]:
+    def _extreme(self, pick: Callable[[Sequence[float]], float], window_size: Window) -> float:
         assert isinstance(window_size, int)
-        # Newest first: the statistics do not depend on the order, and a deque is slow to enter in its middle.
-        return list(islice(reversed(values), window_size))
+        values = self._values[-window_size:]
+        return math.nan if _has_nan(values) else pick(values)
+
+    def _sort_out(self, batches: dict[Any, list[tuple[list[Any], int]]]) -> None:
+        """Add the places of the tensors that were not read yet to those that are read in one go."""
+        if self._new_are_floats:
+            return
+        values = self._new_values
+        for index, value in enumerate(values):
+            if value.__class__ is not float and value is not _EPOCH:
+                key = value.dtype if value.is_cpu else (value.device, value.dtype)
+                batches.setdefault(key, []).append((values, index))
+
+    def _absorb(self) -> None:
+        """Take in what was recorded, all of which is floats now, and begin an epoch where one was marked."""
+        values, counts = self._new_values, self._new_counts
+        self._new_values, self._new_counts = [], []
+        if not self._new_are_floats:
+            self._new_are_floats = True
+            while _EPOCH in values:
+                index = values.index(_EPOCH)
+                self._take_in(values[:index], counts[:index])
+                self._sum_up()
+                self._epoch = _Totals()
+                values, counts = values[index + 1 :], counts[index + 1 :]
+        self._take_in(values, counts)
 
     def _take_in(self, values: list[float], counts: list[int]) -> None:
         """Move values that were read to where statistics look; the running sums get them later, many at once."""
-        self._values.extend(values)
-        self._counts.extend(counts)
-        self._length += len(values)
-        self._unsummed.extend(values)
-        self._unsummed_count += sum(counts)
-        if len(self._unsummed) >= _UNSUMMED_LIMIT:
-            self._sum_up()
+        self._values += values
+        self._counts += counts
+        number = len(values)
+        self._length += number
+        self._unsummed += number
+        if self._unsummed >= _UNSUMMED_LIMIT:
+            self._drop()
+
+    def _drop(self) -> None:
+        """Leave the last `max_length` values alone, the others only in the sums."""
+        self._sum_up()
+        surplus = len(self._values) - self._max_length
+        if surplus > 0:
+            del self._values[:surplus], self._counts[:surplus]
 
     def _sum_up(self) -> None:
         """Bring the running sums up to date."""
-        values, count = self._unsummed, self._unsummed_count
-        if not values:
+        if not self._unsummed:
             return
-        self._unsummed, self._unsummed_count = [], 0
+        values, count = self._values[-self._unsummed :], sum(self._counts[-self._unsummed :])
+        self._unsummed = 0
         low, high = min(values), max(values)
         if _has_nan(values):
             low = high = math.nan
@@ -283,7 +313,7 @@ class HistoryBuffer:
     def state_dict(self) -> dict[str, Any]:
         """Everything as plain data; statistics after `load_state_dict` are equal bit for bit."""
         settle((self,))
-        self._sum_up()
+        self._drop()
         return {
             "values": list(self._values),
             "counts": list(self._counts),
@@ -295,47 +325,30 @@ class HistoryBuffer:
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Take back what `state_dict` returned."""
-        length = max(int(state_dict["max_length"]), self.max_length)
-        self._values = deque(state_dict["values"], maxlen=length)
-        self._counts = deque(state_dict["counts"], maxlen=length)
+        self._max_length = max(int(state_dict["max_length"]), self.max_length)
+        self._values = list(state_dict["values"])
+        self._counts = list(state_dict["counts"])
         self._length = int(state_dict["length"])
         self._epoch = _Totals(*state_dict["epoch"])
         self._global = _Totals(*state_dict["global"])
-        self._unsummed, self._unsummed_count = [], 0
+        self._unsummed = 0
         self._new_values = []
         self._new_counts = []
+        self._new_are_floats = True
 
 
 def settle(buffers: Iterable[HistoryBuffer]) -> None:
     """Read what was recorded: the tensors of all buffers in one go per device and dtype, which waits for the device."""
-    unread = [buffer for buffer in buffers if buffer._new_values]  # noqa: SLF001 - this function is half of the class
+    unread = [buffer for buffer in buffers if buffer._new_values]  # noqa: SLF001 - this function is a part of the class
     batches: dict[Any, list[tuple[list[Any], int]]] = {}
     for buffer in unread:
-        values = buffer._new_values  # noqa: SLF001 - see above
-        for index, value in enumerate(values):
-            if value.__class__ is not float and value is not _EPOCH:
-                key = value.dtype if value.is_cpu else (value.device, value.dtype)
-                batches.setdefault(key, []).append((values, index))
+        buffer._sort_out(batches)  # noqa: SLF001 - as above
     for places in batches.values():
         numbers = torch.stack([values[index] for values, index in places]).tolist()
         for (values, index), number in zip(places, numbers, strict=True):
             values[index] = float(number)
     for buffer in unread:
-        _absorb(buffer)
-
-
-def _absorb(buffer: HistoryBuffer) -> None:
-    values, counts = buffer._new_values, buffer._new_counts  # noqa: SLF001 - as in settle
-    buffer._new_values, buffer._new_counts = [], []  # noqa: SLF001 - as in settle
-    while _EPOCH in values:
-        index = values.index(_EPOCH)
-        if index:
-            buffer._take_in(values[:index], counts[:index])  # noqa: SLF001 - as in settle
-        buffer._sum_up()  # noqa: SLF001 - as in settle
-        buffer._epoch = _Totals()  # noqa: SLF001 - as in settle
-        values, counts = values[index + 1 :], counts[index + 1 :]
-    if values:
-        buffer._take_in(values, counts)  # noqa: SLF001 - as in settle
+        buffer._absorb()  # noqa: SLF001 - as above
 
 
 def _accepted(value: Any) -> float | torch.Tensor:
@@ -359,10 +372,6 @@ def _accepted(value: Any) -> float | torch.Tensor:
             raise ValueError(f"a scalar is recorded from one number, got an array of shape {value.shape}")
         return float(value.item())
     raise TypeError(f"a scalar is recorded from a number, a tensor or an array, got {type(value).__name__}")
-
-
-def _extreme(pick: Callable[[Sequence[float]], float], values: Sequence[float]) -> float:
-    return math.nan if _has_nan(values) else pick(values)
 
 
 def _has_nan(values: Sequence[float]) -> bool:

@@ -36,6 +36,8 @@ def check(
     *,
     missing_types: Severity = "error",
     plugin_check: PluginCheck | None = None,
+    check_paths: bool = False,
+    device: str | None = None,
 ) -> list[Problem]:
     """Find every mistake in a config, without importing what it names.
 
@@ -45,6 +47,8 @@ def check(
         missing_types: How severe a type is that nobody offers; `warning` checks a config away from its plugins.
         plugin_check: What plugins find wrong themselves (`runner_check`); by default the installed plugins, where
             the catalog is theirs. Asked only of a config that is otherwise in order.
+        check_paths: Whether the files and folders that the config reads are looked for.
+        device: What the run was asked to use (`cpu`, `cuda:1`); None or `auto` where that is left open.
 
     Returns:
         The problems, sorted by file, line and column.
@@ -56,7 +60,8 @@ def check(
         plugin_check = plugins.check if plugin_check is None and catalog is plugins.catalog else plugin_check
     found = list(composed.problems)
     if composed.data or not found:
-        found += _own_problems(composed, catalog, missing_types)
+        asked = None if device in {None, "auto"} else str(device).partition(":")[0]
+        found += _own_problems(composed, catalog, missing_types, check_paths=check_paths, device=asked)
         if plugin_check is not None and not any(problem.severity == "error" for problem in found):
             config = composition if isinstance(composition, Config) else Config.from_composition(composed)
             found += _placed(plugin_check(config), composed)
@@ -83,7 +88,9 @@ def require_valid(config: Composition | Config, catalog: Catalog | None = None) 
     return problems
 
 
-def _own_problems(composed: Composition, catalog: Catalog, missing_types: Severity) -> list[Problem]:
+def _own_problems(
+    composed: Composition, catalog: Catalog, missing_types: Severity, **circumstances: Any
+) -> list[Problem]:
     data: Mapping[str, Any] = composed.data
     local = read_local_code(data.get("custom_imports"), composed, catalog)
     scope = data.get("default_scope")
@@ -94,9 +101,20 @@ def _own_problems(composed: Composition, catalog: Catalog, missing_types: Severi
         folders=local.folders,
     )
     unresolved = frozenset(str(path[0]) for path in composed.unresolved if len(path) == 1)
-    context = Context(data=data, marks=composed.marks, unresolved=unresolved)
+    mistakes = list(_mistakes(data, components))
+    context = Context(
+        data=data,
+        marks=composed.marks,
+        unresolved=unresolved,
+        catalog=local.catalog,
+        scope=components.scope,
+        folders=local.folders,
+        faulty=frozenset(path for _, path in mistakes) | composed.unresolved,
+        whole=composed.whole,
+        **circumstances,
+    )
     found = list(local.problems)
-    found += [_problem(mistake, path, composed) for mistake, path in _mistakes(data, components)]
+    found += [_problem(mistake, path, composed) for mistake, path in mistakes]
     found += _unknown_scope(context, local.catalog, missing_types)
     for rule in RULES:
         found += rule(context)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from os import PathLike
 from typing import Any, Literal, Protocol
 
 from runner.errors import Location, Path, Problem, Severity, dotted
+from runner.plugin import Catalog
 from runner.validation.fields import names
 from runner.validation.suggest import nearest
 
@@ -36,11 +38,27 @@ class Context:
         data: The config as plain data.
         marks: Where everything was written.
         unresolved: Top-level fields that are given, and whose value is not known since it has a problem.
+        catalog: The components on offer, the config's own among them.
+        scope: The plugin that wins where several offer a name.
+        folders: Where the config's own files lie, for reading them.
+        faulty: The paths that have a problem already: what stands there, above or below is not to be relied on.
+        whole: Whether all files of the config could be read, so that what is not given is known to be absent.
+        check_paths: Whether files and folders are looked for.
+        device: The type of the device that the run was asked to use; None where that is left open.
+        parts: The components that rules have asked for, kept by their path.
     """
 
     data: Mapping[str, Any]
     marks: Marks
     unresolved: frozenset[str] = frozenset()
+    catalog: Catalog = field(default_factory=Catalog)
+    scope: str | None = None
+    folders: Sequence[str | PathLike[str]] = ()
+    faulty: frozenset[Path] = frozenset()
+    whole: bool = True
+    check_paths: bool = False
+    device: str | None = None
+    parts: dict[Path, Any] = field(default_factory=dict)
 
     def has(self, name: str) -> bool:
         """Whether a top-level field is set; null is not."""
@@ -50,6 +68,10 @@ class Context:
         """A top-level field that is a mapping; an empty one where it is not."""
         value = self.data.get(name)
         return value if isinstance(value, Mapping) else {}
+
+    def doubtful(self, path: Path) -> bool:
+        """Whether a problem was found at a path, above or below it."""
+        return any(fault[: len(path)] == path[: len(fault)] for fault in self.faulty)
 
     def misspelt(self, name: str) -> bool:
         """Whether a field seems to be there under a wrong name, which is a problem of its own."""

@@ -38,8 +38,9 @@ class LoggerHook(Hook):
         keep_local: Keep the copied files in the work directory too.
         log_metric_by_epoch: Give validation metrics the epoch as their step, else the iteration. A log processor that
             counts in iterations makes it the iteration in any case.
-        min_line_seconds: Seconds from one line of training to the next at least, since a person reads no more; the
-            scalars are recorded at each interval whatever the time. The last line of an epoch does not wait.
+        min_line_seconds: Seconds from one line of training to the next at least, since a person reads no more. The
+            scalars are recorded at each interval whatever the time, and handed to the visualizer's backends with the
+            next line, before a checkpoint, or when training ends or fails. The last line of an epoch does not wait.
     """
 
     priority = "BELOW_NORMAL"
@@ -106,24 +107,29 @@ class LoggerHook(Hook):
         if step % self.interval_exp_name == 0 or done == length:
             runner.logger.info("Exp name: %s", runner.experiment_name, transient=True)
         if done % self.interval == 0 or (done == length and (not self.ignore_last or done <= self.interval)):
-            tag = self._log_iter(runner, batch_idx, last=done == length)
-            runner.visualizer.add_scalars(tag, step=step, file_path=self.json_log_path)
-            self._logged = tag
+            self._log_iter(runner, batch_idx, step, last=done == length)
         if self._progress is not None and (done == length or self._progress.due(perf_counter())):
             self._draw(runner, "train", done, length)
 
-    def _log_iter(self, runner: Runner, batch_idx: int, *, last: bool) -> dict[str, Any]:
-        """Read what was recorded, write it as a line if the last one was long enough ago, and return it."""
-        processor, now = runner.log_processor, perf_counter()
+    def _log_iter(self, runner: Runner, batch_idx: int, step: int, *, last: bool) -> None:
+        """Read what was recorded, and write it as a line if the last one was long enough ago."""
+        now = perf_counter()
         if self._lines_can_wait and now < self._next_line and not last:
-            return processor.get_tag_after_iter(runner, batch_idx, "train")
+            self._logged = runner.log_processor.get_tag_after_iter(runner, batch_idx, "train")
+            runner.visualizer.queue_scalars(self._logged, step, self.json_log_path)
+            return
         self._next_line = now + self.min_line_seconds
-        tag, line = processor.get_log_after_iter(runner, batch_idx, "train")
+        self._logged, line = runner.log_processor.get_log_after_iter(runner, batch_idx, "train")
         runner.logger.info(line, transient=True)
-        return tag
+        runner.visualizer.add_scalars(self._logged, step=step, file_path=self.json_log_path)
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
+        """Let the backends have what was recorded before, so that a run that goes on from here lacks nothing."""
+        runner.visualizer.flush()
 
     def after_train_epoch(self, runner: Runner) -> None:
-        """Leave the epoch's last progress line on the terminal."""
+        """Let the backends have what was recorded, and leave the epoch's last progress line on the terminal."""
+        runner.visualizer.flush()
         if self._progress is not None:
             self._progress.keep()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Sequence, Sized
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -37,6 +37,14 @@ class CustomLog(TypedDict, total=False):
     log_name: str
 
 
+class _Column(NamedTuple):
+    """What a line has of a recorded value: its name, whether it is shown at all, and whether as an average."""
+
+    name: str
+    shown: bool
+    averaged: bool
+
+
 class LogProcessor:
     """Turns recorded values into a line of the log, and into the scalars that backends keep.
 
@@ -64,7 +72,7 @@ class LogProcessor:
         self.num_digits = num_digits
         self.log_with_hierarchy = log_with_hierarchy
         self.mean_pattern = re.compile(mean_pattern)
-        self._averaged: dict[str, bool] = {}
+        self._columns: dict[str, dict[str, _Column]] = {}
         self._check_custom_cfg()
         windows = [each.get("window_size") for each in self.custom_cfg]
         self.longest_window = max([window_size, *(window for window in windows if isinstance(window, int))])
@@ -167,18 +175,30 @@ class LogProcessor:
         """The mode's scalars by their names without the mode, all read from the device at once."""
         hub = runner.message_hub
         hub.settle()
-        prefix = f"{mode}/"
-        buffers = {key[len(prefix) :]: buffer for key, buffer in hub.log_scalars.items() if key.startswith(prefix)}
+        columns = self._columns.setdefault(mode, {})
         tag: dict[str, Any] = {}
-        for name, buffer in buffers.items():
-            tag[name] = buffer.mean(self.window_size) if self._is_averaged(name) else buffer.current()
+        for key, buffer in hub.log_scalars.items():
+            column = columns.get(key)
+            if column is None:
+                column = columns[key] = self._column(key, mode)
+            if column.averaged:
+                tag[column.name] = buffer.mean(self.window_size)
+            elif column.shown:
+                tag[column.name] = buffer.current()
         for each in custom_cfg:
-            source = each["data_src"].removeprefix(prefix)
-            window = each.get("window_size")
-            if source in buffers and buffers[source].has(window):
+            source, window = each["data_src"].removeprefix(f"{mode}/"), each.get("window_size")
+            found = hub.log_scalars.get(f"{mode}/{source}")
+            if found is not None and found.has(window):
                 name = each.get("log_name", source)
-                tag[name] = self._statistic(buffers[source], each["method_name"], window, runner.iter, batch_idx)
+                tag[name] = self._statistic(found, each["method_name"], window, runner.iter, batch_idx)
         return tag
+
+    def _column(self, key: str, mode: str) -> _Column:
+        """What a line of a mode has of a recorded value."""
+        prefix = f"{mode}/"
+        name = key.removeprefix(prefix)
+        shown = key.startswith(prefix)
+        return _Column(name, shown, shown and self.mean_pattern.search(name) is not None)
 
     @staticmethod
     def _statistic(
@@ -190,12 +210,6 @@ class LogProcessor:
             # Statistics that users register slice the history, so they get a number.
             window = batch_idx + 1 if window == "epoch" else step + 1
         return buffer.statistics(method) if window is None else buffer.statistics(method, window_size=window)
-
-    def _is_averaged(self, name: str) -> bool:
-        averaged = self._averaged.get(name)
-        if averaged is None:
-            averaged = self._averaged[name] = self.mean_pattern.search(name) is not None
-        return averaged
 
     @staticmethod
     def _collect_non_scalars(runner: Runner, mode: str) -> dict[str, Any]:

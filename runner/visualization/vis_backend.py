@@ -183,7 +183,7 @@ class LocalVisBackend(BaseVisBackend):
             raise ValueError(
                 f"LocalVisBackend: file_path must end with .json and not be {self.scalar_save_file!r}, got {file_path!r}"
             )
-        values = {name: _number(name, value) for name, value in scalar_dict.items()}
+        values = {name: each if each.__class__ is float else _number(name, each) for name, each in scalar_dict.items()}
         values.setdefault("step", step)
         line = json.dumps(values)
         self._file(self.scalar_save_file).append(line)

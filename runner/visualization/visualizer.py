@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from typing_extensions import Self
 
 from runner.dist import is_main_process
 from runner.logging.current import Current
@@ -38,6 +40,7 @@ class Visualizer(Current):
         self.save_dir = str(Path(save_dir, "vis_data")) if save_dir is not None else None
         given = vis_backends if isinstance(vis_backends, Sequence) else [vis_backends] if vis_backends else []
         self._vis_backends: dict[str, BaseVisBackend] = {}
+        self._waiting: list[tuple[Mapping[str, Any], int, str | None]] = []
         for each in given:
             backend = self._built(each)
             key = type(backend).__name__
@@ -77,6 +80,7 @@ class Visualizer(Current):
         Args:
             config: The run's config.
         """
+        self.flush()
         for backend in self.backends:
             backend.add_config(config)
 
@@ -87,6 +91,7 @@ class Visualizer(Current):
             model: The model.
             data_batch: A batch that it can be called with.
         """
+        self.flush()
         for backend in self.backends:
             backend.add_graph(model, data_batch)
 
@@ -100,6 +105,7 @@ class Visualizer(Current):
         """
         if isinstance(image, torch.Tensor):
             image = image.detach().cpu().numpy()
+        self.flush()
         for backend in self.backends:
             backend.add_image(name, image, step)
 
@@ -111,6 +117,7 @@ class Visualizer(Current):
             value: The number; a tensor is read here, which waits for its device.
             step: The iteration or epoch that it belongs to.
         """
+        self.flush()
         for backend in self.backends:
             backend.add_scalar(name, value, step)
 
@@ -122,8 +129,38 @@ class Visualizer(Current):
             step: The iteration or epoch that they belong to.
             file_path: A further file for the same line, for backends that write files.
         """
+        self.flush()
         for backend in self.backends:
             backend.add_scalars(scalar_dict, step, file_path)
+
+    def queue_scalars(self, scalar_dict: Mapping[str, Any], step: int = 0, file_path: str | None = None) -> None:
+        """Keep several numbers of one step, a little later: with whatever is added next, with `flush` or with `close`.
+
+        Where much is logged in little time, doing it together costs a fraction of doing it one by one.
+
+        Args:
+            scalar_dict: Numbers by name, which are not changed any more.
+            step: The iteration or epoch that they belong to.
+            file_path: A further file for the same line, for backends that write files.
+        """
+        self._waiting.append((scalar_dict, step, file_path))
+
+    def flush(self) -> None:
+        """Send what is still queued to the backends, in its order."""
+        if not self._waiting:
+            return
+        waiting, self._waiting = self._waiting, []
+        for scalar_dict, step, file_path in waiting:
+            self.add_scalars(scalar_dict, step, file_path)
+
+    @contextmanager
+    def current(self) -> Iterator[Self]:
+        """Make this the current visualizer for the length of a `with` block, however it ends; then flush."""
+        with super().current():
+            try:
+                yield self
+            finally:
+                self.flush()
 
     def add_datasample(
         self,
@@ -154,6 +191,7 @@ class Visualizer(Current):
         )
 
     def close(self) -> None:
-        """Close every backend."""
+        """Send what is still queued, and close every backend."""
+        self.flush()
         for backend in self.backends:
             backend.close()

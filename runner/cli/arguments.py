@@ -3,18 +3,34 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Annotated, Any
 
 import typer
 
-__all__ = ["Configs", "For", "Format", "Overrides", "Unset", "normalize", "override"]
+__all__ = [
+    "Configs",
+    "For",
+    "Format",
+    "Overrides",
+    "SkipOthers",
+    "Unset",
+    "Verbose",
+    "known_format",
+    "normalize",
+    "override",
+]
 
 
-def _known_format(value: str) -> str:
-    if value not in {"text", "json"}:
-        raise typer.BadParameter(f"'{value}' is no format; give text or json")
-    return value
+def known_format(*formats: str) -> Callable[[str], str]:
+    """What refuses a `--format` that is none of these."""
+
+    def check(value: str) -> str:
+        if value not in formats:
+            raise typer.BadParameter(f"'{value}' is no format; give {', '.join(formats[:-1])} or {formats[-1]}")
+        return value
+
+    return check
 
 
 Overrides = Annotated[
@@ -22,11 +38,15 @@ Overrides = Annotated[
     typer.Option("-o", "--override", metavar="KEY=VALUE", help="Set a value; repeatable. `a.0.b` indexes lists."),
 ]
 Unset = Annotated[list[str] | None, typer.Option("--unset", metavar="KEY", help="Delete a key; repeatable.")]
-Format = Annotated[str, typer.Option("--format", metavar="text|json", help="How to print.", callback=_known_format)]
+Format = Annotated[
+    str, typer.Option("--format", metavar="text|json", help="How to print.", callback=known_format("text", "json"))
+]
 For = Annotated[
     str | None, typer.Option("--for", metavar="CFG", help="With the components in this config's custom_imports.")
 ]
-Configs = Annotated[list[str], typer.Argument(metavar="CFG...", help="Config files.")]
+Configs = Annotated[list[str], typer.Argument(metavar="CFG...", help="Config files, folders of them, patterns.")]
+SkipOthers = Annotated[bool, typer.Option("--skip-others", help="Skip named files that are no configs.")]
+Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Name the files that are skipped.")]
 
 
 def normalize(argv: list[str]) -> list[str]:

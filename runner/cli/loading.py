@@ -10,6 +10,7 @@ import typer
 
 from runner.cli.failure import CONFIG
 from runner.config import Composition, Config, compose
+from runner.config.find import Found, find_configs
 from runner.plugin import default_plugins
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from runner.errors import Problem
     from runner.validation.local_code import LocalCode
 
-__all__ = ["checked", "composed", "file_argument", "loaded", "on_offer"]
+__all__ = ["checked", "composed", "config_files", "file_argument", "loaded", "on_offer"]
 
 
 def file_argument(name: str) -> Path:
@@ -26,6 +27,31 @@ def file_argument(name: str) -> Path:
     if "=" in name:
         raise typer.BadParameter(f"'{name}' is no file; write an override as `-o {name}`")
     return Path(name)
+
+
+def config_files(names: Sequence[str], *, skip_others: bool, verbose: bool) -> Found:
+    """The configs that files, folders and patterns stand for.
+
+    Args:
+        names: What was given on the command line.
+        skip_others: Skip named files that are no configs.
+        verbose: Say which files are skipped.
+
+    Raises:
+        typer.BadParameter: A folder or a pattern holds no config, so that checking it would say nothing.
+    """
+    from runner.validation import fields
+
+    found = find_configs([str(file_argument(name)) for name in names], fields.names(), skip_others=skip_others)
+    if verbose:
+        for file in found.skipped:
+            typer.echo(f"skipped: {file} has neither model nor _base_ at its top", err=True)
+    if found.empty:
+        raise typer.BadParameter(
+            f"'{found.empty[0]}' holds no config; a config ends in .yaml, .yml or .json and has 'model' or '_base_' at "
+            "its top"
+        )
+    return found
 
 
 def composed(name: str, overrides: Sequence[str] | None = None, unset: Sequence[str] | None = None) -> Composition:

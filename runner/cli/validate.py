@@ -3,16 +3,32 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
-from runner.cli.arguments import Configs, Format, Overrides, Unset
+from runner.cli.arguments import Configs, Overrides, SkipOthers, Unset, Verbose, known_format
 from runner.cli.failure import CONFIG, FINE
-from runner.cli.loading import composed
-from runner.validation import check, render_json, render_text
+from runner.cli.loading import composed, config_files
+from runner.errors import Problem
+from runner.validation import check, render_github, render_json, render_sarif, render_text
+from runner.validation.report import Report, each_once
 
 app = typer.Typer(rich_markup_mode=None)
+
+Format = Annotated[
+    str,
+    typer.Option(
+        "--format",
+        metavar="text|json|github|sarif",
+        help="How to print; github: annotations of a workflow.",
+        callback=known_format("text", "json", "github", "sarif"),
+    ),
+]
 
 
 @app.command()
@@ -24,19 +40,54 @@ def validate(
     missing_types: str = typer.Option(
         "error", "--missing-types", metavar="error|warn", help="What an unknown type is, where plugins are missing."
     ),
+    out: Annotated[str | None, typer.Option("--out", metavar="FILE", help="Write it here instead.")] = None,
+    skip_others: SkipOthers = False,
+    verbose: Verbose = False,
 ) -> int:
     """Find every mistake in configs, without running anything."""
     if missing_types not in {"error", "warn"}:
         raise typer.BadParameter(f"--missing-types is error or warn, not {missing_types}")
-    found, sources = [], {}
-    for name in configs:
+    found = config_files(configs, skip_others=skip_others, verbose=verbose)
+    reports = []
+    for name in found.files:
         composition = composed(name, override, unset)
-        found += check(composition, missing_types="warning" if missing_types == "warn" else "error")
-        sources.update(composition.sources)
-    if fmt == "json":
-        typer.echo(json.dumps(render_json(found), indent=2))
-    elif found:
-        typer.echo(render_text(found, sources, color=sys.stdout.isatty()))
+        problems = check(composition, missing_types="warning" if missing_types == "warn" else "error")
+        reports.append(Report(config=name, problems=problems, sources=composition.sources))
+    text = _rendered(reports, fmt, color=out is None and sys.stdout.isatty())
+    if fmt == "text":
+        text += (
+            _summary(reports, len(found.skipped)) if found.several else "" if text else f"{configs[0]}: no problems\n"
+        )
+    if out is None:
+        typer.echo(text, nl=False)
     else:
-        typer.echo(f"{', '.join(configs)}: no problems")
-    return CONFIG if any(problem.severity == "error" for problem in found) else FINE
+        Path(out).write_text(text, encoding="utf-8")
+    return CONFIG if any(problem.severity == "error" for _, problem in each_once(reports)) else FINE
+
+
+def _rendered(reports: Sequence[Report], fmt: str, *, color: bool) -> str:
+    problems: list[Problem] = [problem for _, problem in each_once(reports)]
+    if fmt == "json":
+        return json.dumps(render_json(problems), indent=2) + "\n"
+    root = Path(os.environ.get("GITHUB_WORKSPACE") or ".").absolute()
+    if fmt == "github":
+        return render_github(reports, root)
+    if fmt == "sarif":
+        return json.dumps(render_sarif(reports, root), indent=2) + "\n"
+    sources = {name: text for report in reports for name, text in report.sources.items()}
+    return render_text(problems, sources, color=color)
+
+
+def _summary(reports: Sequence[Report], skipped: int) -> str:
+    severities = [problem.severity for _, problem in each_once(reports)]
+    wrong = sum(1 for report in reports if report.problems)
+    counts = [_counted(severities.count(name), name) for name in ("error", "warning") if name in severities]
+    told = f"{wrong} with problems: {', '.join(counts)}" if wrong else "no problems"
+    others = (
+        f"; skipped {_counted(skipped, 'file')} that {'is' if skipped == 1 else 'are'} no config" if skipped else ""
+    )
+    return f"{_counted(len(reports), 'config')} checked, {told}{others}\n"
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"

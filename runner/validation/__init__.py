@@ -8,9 +8,21 @@ for editors; `explain` is the page about a problem's code.
 from __future__ import annotations
 
 # Functions that share their module's name have to be bound after it is loaded: here, and not at first use.
+from runner.validation.annotations import render_github
 from runner.validation.bundle import bundle
 from runner.validation.check import check, require_valid
 from runner.validation.explain import codes, explain
 from runner.validation.render import render_json, render_text
+from runner.validation.sarif import render_sarif
 
-__all__ = ["bundle", "check", "codes", "explain", "render_json", "render_text", "require_valid"]
+__all__ = [
+    "bundle",
+    "check",
+    "codes",
+    "explain",
+    "render_github",
+    "render_json",
+    "render_sarif",
+    "render_text",
+    "require_valid",
+]

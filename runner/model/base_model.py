@@ -128,8 +128,8 @@ class BaseModel(BaseModule):
         )
 
     def _run_forward(self, data: Any, mode: str) -> Any:
-        if isinstance(data, Mapping):
-            return self(**data, mode=mode)
         if isinstance(data, (list, tuple)):
             return self(*data, mode=mode)
+        if isinstance(data, Mapping):
+            return self(**data, mode=mode)
         return self(data, mode=mode)

@@ -14,6 +14,7 @@ from runner.errors import BuildError
 from runner.kinds import Interval
 from runner.logging import MMLogger
 from runner.optim.clip import ClipGrad, Clipper, make_clipper
+from runner.optim.unobserved import clear_gradients, step_of
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 __all__ = ["OptimWrapper"]
 
 _NOTHING = contextlib.nullcontext()
-_ZERO_GRAD = torch.optim.Optimizer.zero_grad
 
 
 class ScalarSink(Protocol):
@@ -122,18 +122,14 @@ class OptimWrapper:
         """Clip the gradients, if asked to, and step the optimizer."""
         if self._clip is not None:
             self._clip_grad()
-        self.optimizer.step(**kwargs)
+        step_of(self.optimizer)(**kwargs)
 
     def zero_grad(self, **kwargs: Any) -> None:
         """Clear the gradients."""
-        optimizer = self.optimizer
-        if kwargs or type(optimizer).zero_grad is not _ZERO_GRAD or "zero_grad" in optimizer.__dict__:
-            optimizer.zero_grad(**kwargs)
-            return
-        # What torch's zero_grad does, without its profiler's record, which costs ten times the work.
-        for group in optimizer.param_groups:
-            for parameter in group["params"]:
-                parameter.grad = None
+        if kwargs:
+            self.optimizer.zero_grad(**kwargs)
+        else:
+            clear_gradients(self.optimizer)
 
     def _clip_grad(self) -> None:
         """Clip the gradients of all groups together; keep their norm, which stays on the device."""

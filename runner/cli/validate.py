@@ -15,7 +15,7 @@ from runner.cli.arguments import Configs, Overrides, SkipOthers, Unset, Verbose,
 from runner.cli.failure import CONFIG, FINE
 from runner.cli.loading import composed, config_files
 from runner.errors import Problem
-from runner.validation import check, render_github, render_json, render_sarif, render_text
+from runner.validation import check, render_json, render_text
 from runner.validation.report import Report, each_once
 
 app = typer.Typer(rich_markup_mode=None)
@@ -71,8 +71,12 @@ def _rendered(reports: Sequence[Report], fmt: str, *, color: bool) -> str:
         return json.dumps(render_json(problems), indent=2) + "\n"
     root = Path(os.environ.get("GITHUB_WORKSPACE") or ".").absolute()
     if fmt == "github":
+        from runner.validation.annotations import render_github
+
         return render_github(reports, root)
     if fmt == "sarif":
+        from runner.validation.sarif import render_sarif
+
         return json.dumps(render_sarif(reports, root), indent=2) + "\n"
     sources = {name: text for report in reports for name, text in report.sources.items()}
     return render_text(problems, sources, color=color)

@@ -15,8 +15,10 @@ from ruamel.yaml import YAML
 
 from runner.config import compose
 from runner.errors import Location, Problem
-from runner.validation import check, explain, render_github, render_sarif
+from runner.validation import check, explain
+from runner.validation.annotations import render_github
 from runner.validation.report import Report
+from runner.validation.sarif import render_sarif
 
 ROOT = Path(__file__).parents[2]
 CASES = ROOT / "tests" / "cases"

@@ -17,6 +17,8 @@ from runner.cli.failure import report
 if TYPE_CHECKING:
     from typer.core import TyperCommand
 
+    from runner.plugin import Plugins
+
 __all__ = ["COMMANDS", "run"]
 
 COMMANDS: Mapping[str, str] = {
@@ -69,12 +71,18 @@ class LazyGroup(TyperGroup):
             formatter.write_dl(rows)
 
 
-@functools.cache
 def _added() -> dict[str, Any]:
     """The plugins' commands; what is wrong with one is said, and takes down no command that does not need it."""
+    from runner.plugin import default_plugins
+
+    return _added_by(default_plugins())
+
+
+@functools.lru_cache(maxsize=1)
+def _added_by(plugins: Plugins) -> dict[str, Any]:
     from runner.cli.plugin_commands import plugin_commands
 
-    commands, problems = plugin_commands(frozenset(COMMANDS))
+    commands, problems = plugin_commands(plugins, frozenset(COMMANDS))
     for problem in problems:
         typer.echo(str(problem), err=True)
     return commands

@@ -9,16 +9,17 @@ from typing import Any
 import typer
 
 from runner.errors import PluginError, Problem
-from runner.plugin import Plugin, default_plugins
+from runner.plugin import Plugin, Plugins
 
 __all__ = ["plugin_commands"]
 
 
-@functools.cache
-def plugin_commands(ours: frozenset[str]) -> tuple[dict[str, Any], list[Problem]]:
+@functools.lru_cache(maxsize=1)
+def plugin_commands(plugins: Plugins, ours: frozenset[str]) -> tuple[dict[str, Any], list[Problem]]:
     """Ask each plugin for its commands.
 
     Args:
+        plugins: The installed plugins.
         ours: The names that are taken.
 
     Returns:
@@ -26,9 +27,9 @@ def plugin_commands(ours: frozenset[str]) -> tuple[dict[str, Any], list[Problem]
     """
     commands: dict[str, Any] = {}
     problems = []
-    for plugin in default_plugins().found:
+    for plugin in plugins.found:
         try:
-            added = _commands_of(plugin)
+            added = _commands_of(plugins, plugin)
             _refuse_taken(added, plugin, {*ours, *commands})
         except PluginError as error:
             problems.append(Problem(code="plugin-error", path=plugin.name, message=str(error)))
@@ -37,9 +38,9 @@ def plugin_commands(ours: frozenset[str]) -> tuple[dict[str, Any], list[Problem]
     return commands, problems
 
 
-def _commands_of(plugin: Plugin) -> dict[str, Any]:
+def _commands_of(plugins: Plugins, plugin: Plugin) -> dict[str, Any]:
     app = typer.Typer(rich_markup_mode=None)
-    default_plugins().add_commands(app, plugin)
+    plugins.add_commands(app, plugin)
     if not app.registered_commands and not app.registered_groups:
         return {}
     app.callback()(lambda: None)  # with a callback, one command alone stays a command of a group

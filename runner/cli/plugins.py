@@ -29,7 +29,7 @@ def plugins(fmt: Format = "text") -> int:
         *found.catalog.problems,
         *_missing_targets(found.catalog),
         *_clashes(found.catalog),
-        *plugin_commands(frozenset(COMMANDS))[1],
+        *plugin_commands(found, frozenset(COMMANDS))[1],
     ]
     counts: dict[str, int] = {}
     for entry in found.catalog:

@@ -68,7 +68,12 @@ def loaded(name: str, overrides: Sequence[str] | None, unset: Sequence[str] | No
 
 
 def checked(
-    name: str, overrides: Sequence[str] | None, unset: Sequence[str] | None, *, leave_out: Sequence[str] = ()
+    name: str,
+    overrides: Sequence[str] | None,
+    unset: Sequence[str] | None,
+    *,
+    leave_out: Sequence[str] = (),
+    device: str | None = None,
 ) -> Config:
     """Compose a config and check all of it; ends the command where it has problems.
 
@@ -77,6 +82,7 @@ def checked(
         overrides: Changes such as `a.b=1`.
         unset: Keys to take out before others are read.
         leave_out: Fields to take out at last, so that what refers to one keeps its value.
+        device: What the run was asked to use.
     """
     from runner.validation import check
 
@@ -86,7 +92,7 @@ def checked(
         for field in leave_out:
             config.pop(field, None)
         composition = config.composition
-    _refuse(check(composition), composition)
+    _refuse(check(composition, device=device), composition)
     return Config.from_composition(composition)
 
 

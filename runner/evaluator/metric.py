@@ -27,7 +27,12 @@ class BaseMetric(ABC):
     """The prefix where none is given."""
 
     yields: ClassVar[tuple[str, ...]] = ()
-    """The names that `compute_metrics` returns, without prefix, where they are known beforehand; empty if not."""
+    """The names that `compute_metrics` returns, without prefix, where they are known beforehand; empty if not.
+
+    `{argument}` stands for the value of a constructor's argument, `*` for what is not known: `("top{topk}", "class_*")`.
+    `validate` reads them from the source, and holds `save_best` and `monitor` against them. They no longer count for a
+    class that overrides `compute_metrics` or `evaluate` and declares none of its own.
+    """
 
     def __init__(self, collect_device: Literal["cpu", "gpu"] = "cpu", prefix: str | None = None) -> None:
         if collect_device not in {"cpu", "gpu"}:

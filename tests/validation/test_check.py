@@ -123,7 +123,7 @@ def test_the_optimizer_wrapper(problems_of, optim_wrapper, expected):
     [
         ("{type: MultiStepLR, milestones: [1, 2]}", []),
         ("[{type: LinearLR, begin: 0, end: 2}, {type: CosineAnnealingLR, T_max: 3, convert_to_iter_based: true}]", []),
-        ("{generator: {type: PolyLR}, critic: [{type: PolyLR}]}", []),
+        ("{generator: {type: PolyLR}, critic: [{type: PolyLR}]}", [("optimizer-name", f"param_scheduler.{name}") for name in ("critic", "generator")]),
         ("{generator: {type: PolyLr}}", [("unknown-type", "param_scheduler.generator.type")]),
         ("{type: MultiStepLR, milestnes: [1, 2]}", [("unknown-key", "param_scheduler.milestnes")]),
         ("[{type: MultiStepLR}, {typ: PolyLR}]", [("missing-key", "param_scheduler.0.milestones"), ("unknown-key", "param_scheduler.1.typ")]),
@@ -131,7 +131,7 @@ def test_the_optimizer_wrapper(problems_of, optim_wrapper, expected):
     ],
 )  # fmt: skip
 def test_the_schedulers(problems_of, param_scheduler, expected):
-    train = "train_cfg: {by_epoch: true, max_epochs: 1}\noptim_wrapper: {optimizer: {type: SGD, lr: 0.1}}\n"
+    train = "train_cfg: {by_epoch: true, max_epochs: 3}\noptim_wrapper: {optimizer: {type: SGD, lr: 0.1}}\n"
     found = problems_of(TRAIN + train + f"param_scheduler: {param_scheduler}")
     assert sorted((problem.code, problem.path) for problem in found) == expected
 

@@ -27,6 +27,7 @@ class Accuracy(BaseMetric):
     """
 
     default_prefix: ClassVar[str | None] = "accuracy"
+    yields: ClassVar[tuple[str, ...]] = ("top{topk}",)
 
     def __init__(
         self,

@@ -5,11 +5,28 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from runner.errors import Problem
+from runner.validation.rules.arguments import exclusive_arguments
 from runner.validation.rules.batch_size import base_batch_size
 from runner.validation.rules.context import Context, Marks, origin_of
+from runner.validation.rules.counting import by_epoch_unit
+from runner.validation.rules.distributed import backend_without_gpu, half_precision
+from runner.validation.rules.duplicates import duplicate_hook
+from runner.validation.rules.intervals import interval_beyond_run
+from runner.validation.rules.loaders import batch_sampler_overrides, endless_sampler, workers_needed
 from runner.validation.rules.loops import type_and_by_epoch
+from runner.validation.rules.milestones import scheduler_milestones
+from runner.validation.rules.monitors import metric_without_validation, unknown_metric
+from runner.validation.rules.optimizers import custom_key_pattern, optimizer_name
+from runner.validation.rules.paths import path_not_found
 from runner.validation.rules.schedulers import scheduler_without_optimizer
 from runner.validation.rules.triples import not_built_together
+from runner.validation.rules.windows import (
+    scheduler_gap,
+    scheduler_jump,
+    scheduler_overlap,
+    scheduler_period,
+    scheduler_window,
+)
 
 __all__ = ["RULES", "Context", "Marks", "origin_of"]
 
@@ -18,4 +35,24 @@ RULES: tuple[Callable[[Context], Iterator[Problem]], ...] = (
     type_and_by_epoch,
     scheduler_without_optimizer,
     base_batch_size,
+    by_epoch_unit,
+    scheduler_window,
+    scheduler_period,
+    scheduler_jump,
+    scheduler_overlap,
+    scheduler_gap,
+    scheduler_milestones,
+    interval_beyond_run,
+    unknown_metric,
+    metric_without_validation,
+    endless_sampler,
+    batch_sampler_overrides,
+    workers_needed,
+    custom_key_pattern,
+    optimizer_name,
+    duplicate_hook,
+    exclusive_arguments,
+    backend_without_gpu,
+    half_precision,
+    path_not_found,
 )

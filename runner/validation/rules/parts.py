@@ -59,7 +59,7 @@ class Part:
 
     def given(self, name: str) -> bool:
         """Whether the config itself gives an argument, and one that can be relied on."""
-        return name in self.cfg and not self.context.doubtful((*self.path, name))
+        return value_at(self.context, (*self.path, name)) is not UNKNOWN
 
     def value(self, name: str) -> Any:
         """An argument: what the config gives, else the constructor's default, else `UNKNOWN`."""

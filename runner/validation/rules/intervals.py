@@ -1,0 +1,60 @@
+"""Checkpoints and validations that come too late for the run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from runner.errors import Problem
+from runner.validation.rules.context import Context
+from runner.validation.rules.length import counts_epochs, run_length, units
+from runner.validation.rules.parts import hooks, number, train_loop
+
+__all__ = ["interval_beyond_run"]
+
+_CHECKPOINT = "runner.hooks.checkpoint:CheckpointHook"
+
+
+def interval_beyond_run(context: Context) -> Iterator[Problem]:
+    """Intervals and beginnings of checkpoints and validations that the run does not last for."""
+    for epochs in (True, False):
+        run = run_length(context, epochs=epochs)
+        if run is not None:
+            yield from _checkpoints(context, run, epochs=epochs)
+            if context.has("val_cfg"):
+                yield from _validations(context, run, epochs=epochs)
+
+
+def _checkpoints(context: Context, run: int, *, epochs: bool) -> Iterator[Problem]:
+    length = units(run, epochs=epochs)
+    for part in hooks(context):
+        if not part.is_a(_CHECKPOINT) or part.value("by_epoch") is not epochs:
+            continue
+        last = part.value("save_last")
+        what = {True: "only the last one is saved", False: "none is saved"}.get(last, "there is no periodic one")
+        # A save at `save_begin` comes before the first interval is over.
+        for name in ("interval", "save_begin") if part.value("save_begin") == 0 else ("save_begin",):
+            value = number(part, name) if part.given(name) else None
+            if value is not None and value > run:
+                message = f"{value}, and the run has {length}: {what}"
+                place = (*part.path, name)
+                yield context.problem("interval-beyond-run", place, message, at="value", severity="warning")
+
+
+def _validations(context: Context, run: int, *, epochs: bool) -> Iterator[Problem]:
+    loop = train_loop(context)
+    assert loop is not None
+    assert counts_epochs(context) is epochs
+    length = units(run, epochs=epochs)
+    begin = number(loop, "val_begin")
+    if begin is not None and begin > run:
+        message = f"the first validation would follow number {begin}, and the run has {length}: there is none"
+        yield context.problem(
+            "interval-beyond-run", ("train_cfg", "val_begin"), message, at="value", severity="warning"
+        )
+        return
+    interval = number(loop, "val_interval") if loop.given("val_interval") else None
+    if interval is not None and interval > run and not loop.value("dynamic_intervals"):
+        message = f"{interval}, and the run has {length}: there is one validation, at its end"
+        yield context.problem(
+            "interval-beyond-run", ("train_cfg", "val_interval"), message, at="value", severity="warning"
+        )

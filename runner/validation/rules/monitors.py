@@ -1,0 +1,152 @@
+"""Metrics that something in the config waits for: the best checkpoint, early stopping, a scheduler."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
+from typing import Any
+
+from runner.config.triples import TRIPLES
+from runner.errors import Path, Problem
+from runner.signature import UNKNOWN
+from runner.validation.mistake import did_you_mean, listed
+from runner.validation.rules.context import Context
+from runner.validation.rules.length import counts_epochs
+from runner.validation.rules.parts import Part, hooks, part_at, schedules, value_at
+from runner.validation.suggest import nearest
+
+__all__ = ["metric_without_validation", "metrics_of", "unknown_metric"]
+
+_EVALUATOR = "runner.evaluator.evaluator:Evaluator"
+_VAL_LOOP = "runner.loops.evaluation:ValLoop"
+_CHECKPOINT = "runner.hooks.checkpoint:CheckpointHook"
+_ARGUMENT = re.compile(r"\{(\w+)\}")
+_COMPUTED = ("compute_metrics", "evaluate", "_full_name")
+"""Methods that decide what a metric yields: a class that overrides one below a declaration is not bound by it."""
+
+
+def unknown_metric(context: Context) -> Iterator[Problem]:
+    """The name of a metric that the validation does not yield."""
+    names = _yielded(context)
+    if names is None:
+        return
+    exact = [name for name in names if "*" not in name]
+    for part, path, metric in _monitored(context):
+        if any(fnmatchcase(metric, name) for name in names):
+            continue
+        suggestion = next((name for name in exact if name.endswith(f"/{metric}")), nearest(metric, exact))
+        message = (
+            f"no metric is called '{metric}', which {part.name} waits for; val_evaluator yields {listed(names)}"
+            f"{did_you_mean(suggestion)}"
+        )
+        yield context.problem("unknown-metric", path, message, at="value", suggestion=suggestion)
+
+
+def metric_without_validation(context: Context) -> Iterator[Problem]:
+    """The name of a metric in a training that is never followed by a validation."""
+    validation = TRIPLES[1]
+    if not context.whole or counts_epochs(context) is None or any(map(context.has, validation)):
+        return
+    if any(map(context.misspelt, validation)):
+        return
+    for part, path, metric in _monitored(context, auto=True):
+        message = (
+            f"{part.name} waits for '{metric}', and there is no validation; give {listed(validation)}, or remove it"
+        )
+        yield context.problem("metric-without-validation", path, message, at="value", severity="warning")
+
+
+def metrics_of(part: Part) -> list[str] | None:
+    """The names that a metric yields, with its prefix; a name may hold `*`. None where they are not declared.
+
+    Args:
+        part: The metric. Its class declares them in `yields`: literal names, with `{argument}` for the value of a
+            constructor's argument (each of its values, where it is a list) and `*` for what is not known beforehand.
+    """
+    declared = part.attributes("yields", "default_prefix", *_COMPUTED)
+    yields = declared.get("yields")
+    if yields is None or not isinstance(yields.value, list | tuple) or not yields.value:
+        return None
+    if any(declared[name].depth < yields.depth for name in _COMPUTED if name in declared):
+        return None
+    prefixes = _prefixes(part, declared.get("default_prefix"))
+    names: list[str] = []
+    for pattern in yields.value:
+        filled = _filled(part, pattern) if isinstance(pattern, str) else None
+        if filled is None:
+            return None
+        names += filled
+    return [f"{prefix}{name}" for prefix in prefixes for name in names]
+
+
+def _prefixes(part: Part, default: Any) -> list[str]:
+    prefix = part.value("prefix")
+    if isinstance(prefix, str) and prefix:
+        return [f"{prefix}/"]
+    if prefix is UNKNOWN or (default is not None and not isinstance(default.value, str | None)):
+        return ["", "*/"]  # the constructor may give it one itself
+    return [f"{default.value}/"] if default is not None and default.value else [""]
+
+
+def _filled(part: Part, pattern: str) -> list[str] | None:
+    """A declared name with the arguments' values in it; None where one is not known."""
+    names = _ARGUMENT.findall(pattern)
+    choices: list[list[Any]] = []
+    for name in names:
+        value = part.value(name)
+        several = list(value) if isinstance(value, list | tuple) else [value]
+        if not all(isinstance(each, str | int | float) for each in several):
+            return None
+        choices.append(several)
+    filled = []
+    for chosen in itertools.product(*choices):
+        values = iter(chosen)
+        filled.append(_ARGUMENT.sub(lambda _: str(next(values)), pattern))  # noqa: B023 - used up in this very line
+    return filled
+
+
+def _yielded(context: Context) -> list[str] | None:
+    """What the validation yields; None where that can't be known."""
+    loop = part_at(context, "loop", ("val_cfg",), default_type="ValLoop")
+    if loop is None or not loop.is_just(_VAL_LOOP):
+        return None
+    given = value_at(context, ("val_evaluator",)) if context.whole else UNKNOWN
+    path: Path = ("val_evaluator",)
+    if isinstance(given, Mapping) and "metrics" in given:
+        evaluator = part_at(context, "evaluator", path)
+        if evaluator is None or not evaluator.is_just(_EVALUATOR):
+            return None
+        path, given = (*path, "metrics"), given["metrics"]
+    names: list[str] = []
+    for place in [(*path, index) for index in range(len(given))] if isinstance(given, list | tuple) else [path]:
+        metric = part_at(context, "metric", place)
+        found = metrics_of(metric) if metric is not None else None
+        if found is None:
+            return None
+        names += found
+    return names or None
+
+
+def _monitored(context: Context, *, auto: bool = False) -> Iterator[tuple[Part, Path, str]]:
+    """Who waits for which metric, and where it says so."""
+    for part in hooks(context):
+        if part.is_a(_CHECKPOINT):
+            for path, name in _listed(part, "save_best"):
+                if name != "auto" or auto:
+                    yield part, path, name
+        elif part.takes("monitor", "patience"):
+            yield from ((part, path, name) for path, name in _listed(part, "monitor"))
+    for part in itertools.chain.from_iterable(schedules(context)):
+        if part.takes("monitor", "patience"):
+            yield from ((part, path, name) for path, name in _listed(part, "monitor"))
+
+
+def _listed(part: Part, name: str) -> Iterator[tuple[Path, str]]:
+    value = part.value(name)
+    path = (*part.path, name) if part.given(name) else part.path
+    if isinstance(value, str):
+        yield path, value
+    elif isinstance(value, Sequence):
+        yield from (((*path, index), each) for index, each in enumerate(value) if isinstance(each, str))

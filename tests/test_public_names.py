@@ -17,10 +17,14 @@ from runner.model import BaseModel
 
 NAMES = {
     "runner": """
-        BaseLoop BuildError CheckpointError CheckpointStore Config ConfigDict ConfigError DamagedCheckpoint
-        EpochBasedTrainLoop Hook Interval IterBasedTrainLoop LaunchError Location LogProcessor MMLogger
-        MessageHub PluginError Priority Problem RegistryError Runner RunnerError SignatureError Slot TestLoop
-        ValLoop get_priority hookimpl load_checkpoint print_log read_scalars set_random_seed
+        BaseLoop BuildError CheckpointError CheckpointStore Config ConfigDict ConfigError DATASETS
+        DATA_SAMPLERS DamagedCheckpoint EVALUATOR EpochBasedTrainLoop FUNCTIONS HOOKS HistoryBuffer Hook
+        INFERENCERS Interval IterBasedTrainLoop LAUNCHERS LOG_PROCESSORS LOOPS LaunchError Location
+        LogProcessor METRICS MMLogger MODELS MODEL_WRAPPERS MessageHub OPTIMIZERS OPTIM_WRAPPERS
+        OPTIM_WRAPPER_CONSTRUCTORS PARAM_SCHEDULERS PluginError Priority Problem RUNNERS Registry
+        RegistryError Runner RunnerError STORAGES STRATEGIES SignatureError Slot TASK_UTILS TRANSFORMS
+        TestLoop VISBACKENDS VISUALIZERS ValLoop WEIGHT_INITIALIZERS find_latest_checkpoint get_priority
+        hookimpl load_checkpoint load_state_dict print_log read_scalars set_random_seed
     """,
     "runner.checkpoint": """
         CheckpointStore Inert WeightReport find_latest_checkpoint load load_checkpoint load_state_dict
@@ -61,8 +65,8 @@ NAMES = {
         BaseLoop EpochBasedTrainLoop EvaluationLoop IterBasedTrainLoop TestLoop TrainLoop ValLoop
     """,
     "runner.model": """
-        BaseDataPreprocessor BaseModel BaseModule ImgDataPreprocessor ModuleDict ModuleList Sequential
-        stack_batch
+        BaseDataPreprocessor BaseModel BaseModule ImgDataPreprocessor MMDistributedDataParallel
+        ModuleDict ModuleList Sequential is_model_wrapper stack_batch
     """,
     "runner.optim": """
         AmpOptimWrapper ClipGrad ConstantLR ConstantMomentum ConstantParamScheduler CosineAnnealingLR

@@ -26,6 +26,7 @@ COMMANDS: Mapping[str, str] = {
     "train": "Train what a config describes.",
     "test": "Test a checkpoint of what a config describes.",
     "show": "Print a composed config, or a part of it, with where each value came from.",
+    "diff": "Print what differs between two composed configs, with where each value came from.",
     "schema": "Print the JSON Schema of configs, with every installed component.",
     "components": "List the components on offer.",
     "describe": "Print what a component's type takes.",

@@ -1,8 +1,8 @@
 """A composed config in, its problems out.
 
 `check` is the whole pipeline; `fields` holds the schema files; `components` turns what a config names into schemas;
-`rules/` is what no schema can say; `render_text` and `render_json` show the result, `annotations` and `sarif` to code hosts; `bundle` joins all schemas into one
-for editors; `explain` is the page about a problem's code.
+`rules/` is what no schema can say; `render_text` and `render_json` show the result, `annotations` and `sarif` to code
+hosts; `bundle` joins all schemas into one for editors; `explain` is the page about a problem's code.
 """
 
 from __future__ import annotations

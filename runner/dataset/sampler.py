@@ -61,9 +61,13 @@ class DefaultSampler(Sampler[int]):
             order = torch.randperm(size, generator=torch.Generator().manual_seed(self.seed + self.epoch))
         for first in range(start, self.num_samples, _CHUNK):
             last = min(first + _CHUNK, self.num_samples)
-            places = torch.arange(first, last) * self.world_size + self.rank
-            places %= size
-            yield from (places if order is None else order[places]).tolist()
+            if last * self.world_size <= size:
+                dealt = slice(first * self.world_size + self.rank, last * self.world_size, self.world_size)
+                yield from range(size)[dealt] if order is None else order[dealt].tolist()
+            else:  # some places lie beyond the end, which is the start again
+                places = torch.arange(first, last) * self.world_size + self.rank
+                places %= size
+                yield from (places if order is None else order[places]).tolist()
 
     def __len__(self) -> int:
         return self.num_samples

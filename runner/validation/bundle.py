@@ -7,13 +7,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import SchemaError
+
+from runner.errors import RunnerError
 from runner.plugin import Catalog
 from runner.validation import fields
 from runner.validation.bundled_components import Choices
 from runner.validation.fields import Schema
 from runner.validation.together import conditions
 
-__all__ = ["bundle"]
+__all__ = ["bundle", "require_schema"]
 
 REFERENCE: Schema = {"$ref": "#/$defs/reference"}
 """What may stand in place of any value before a config is composed."""
@@ -51,6 +55,25 @@ def bundle(catalog: Catalog, folders: Sequence[Path] = (), *, comment: str = "")
     """
     joined: Schema = _json(_Bundle(catalog, folders).schema(comment))
     return joined
+
+
+def require_schema(joined: Schema) -> None:
+    """Refuse a joined schema that is none: a plugin may have given a `schema=` that can't be read.
+
+    Args:
+        joined: What `bundle` gives.
+
+    Raises:
+        RunnerError: It says where in the schema.
+    """
+    try:
+        Draft202012Validator.check_schema(joined)
+    except SchemaError as error:
+        where = "/".join(map(str, error.path))
+        message = (
+            f"the joined schema is no JSON Schema at {where}: {error.message}; mend the `schema=` that is given there"
+        )
+        raise RunnerError(message) from error
 
 
 class _Bundle:

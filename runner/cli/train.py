@@ -63,7 +63,7 @@ def train(
         rows.append(override("auto_scale_lr.enable", True))
     if amp:
         rows += _amp(composed(config, rows, unset).data)
-    cfg = checked(config, rows, unset, leave_out=TRIPLES[1] if no_val else ())
+    cfg = checked(config, rows, unset, leave_out=TRIPLES[1] if no_val else (), device=device)
     code = started(cfg, nproc_per_node, device)
     if code is not None:
         return code

@@ -141,7 +141,9 @@ def scheduler_gap(context: Context) -> Iterator[Problem]:
             continue
         for window in group:
             run, end = window.run, window.end
-            if run is None or end is None or end >= run or not window.has_end or not _leaves_nothing(window):
+            if run is None or end is None or not window.has_end or not window.begin < end < run:
+                continue
+            if not _leaves_nothing(window):
                 continue
             message = (
                 f"by {'epoch' if window.epochs else 'iteration'} {end} it has taken {window.target} to nothing, and "

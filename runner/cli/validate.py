@@ -40,6 +40,7 @@ def validate(
     missing_types: str = typer.Option(
         "error", "--missing-types", metavar="error|warn", help="What an unknown type is, where plugins are missing."
     ),
+    check_paths: bool = typer.Option(False, "--check-paths", help="Look for the files and folders that are read."),
     out: Annotated[str | None, typer.Option("--out", metavar="FILE", help="Write it here instead.")] = None,
     skip_others: SkipOthers = False,
     verbose: Verbose = False,
@@ -51,7 +52,9 @@ def validate(
     reports = []
     for name in found.files:
         composition = composed(name, override, unset)
-        problems = check(composition, missing_types="warning" if missing_types == "warn" else "error")
+        problems = check(
+            composition, missing_types="warning" if missing_types == "warn" else "error", check_paths=check_paths
+        )
         reports.append(Report(config=name, problems=problems, sources=composition.sources))
     text = _rendered(reports, fmt, color=out is None and sys.stdout.isatty())
     if fmt == "text":

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
 import functools
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 from torch.utils.data import DataLoader
 
 from runner.config.triples import TRIPLES
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = [
     "DEFAULT_HOOKS",
     "check_triples",
+    "checkpoint_activations",
     "dataloader",
     "evaluator",
     "hooks",
@@ -71,6 +74,24 @@ def model(runner: Runner, cfg: nn.Module | Mapping[str, Any], data_preprocessor:
     if not isinstance(built, nn.Module):
         raise BuildError(f"the model is to be a torch.nn.Module, and is a {type(built).__name__}", path=("model",))
     return built
+
+
+def checkpoint_activations(model: nn.Module, names: str | Sequence[str] | None) -> None:
+    """Let modules compute their activations again in the backward pass.
+
+    Raises:
+        BuildError: The model has no such module.
+    """
+    for number, name in enumerate([names] if isinstance(names, str) else names or ()):
+        try:
+            module = model.get_submodule(name)
+        except AttributeError as error:
+            known = [each for each, _ in model.named_modules() if each]
+            close = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean '{close[0]}'?" if close else f"there are {', '.join(known)}"
+            path: Path = ("activation_checkpointing", *(() if isinstance(names, str) else (number,)))
+            raise BuildError(f"the model has no module '{name}'; {hint}", path=path) from error
+        module.forward = functools.partial(checkpoint, module.forward, use_reentrant=False)
 
 
 def dataloader(runner: Runner, cfg: DataLoader[Any] | Mapping[str, Any], path: Path = ()) -> DataLoader[Any]:
@@ -187,7 +208,7 @@ def _scheduler(runner: Runner, cfg: Any, path: Path) -> _ParamScheduler:
             from_epochs: _ParamScheduler = target.build_iter_from_epoch(  # type: ignore[attr-defined]
                 optimizer=runner.optim_wrapper, epoch_length=epoch_length, **cfg
             )
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, BuildError) as error:
             raise BuildError(f"{name} could not be built: {error}", path=path) from error
         return from_epochs
     return runner.builder.build("param_scheduler", cfg, path, optimizer=runner.optim_wrapper)  # type: ignore[no-any-return]

@@ -33,6 +33,8 @@ from runner.visualization import Visualizer
 
 __all__ = ["Runner"]
 
+_FINISHING: dict[str, Literal["iter", "epoch"]] = {"after_train_iter": "iter", "after_train_epoch": "epoch"}
+
 
 class Runner:
     """Trains, validates and tests one model.
@@ -75,7 +77,13 @@ class Runner:
         compile: Whether, or with which arguments, `torch.compile` compiles the training step.
         activation_checkpointing: Modules, by dotted name, whose activations are computed again in the backward pass.
         device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
+
+    Attributes:
+        finishing: `iter` or `epoch` while the hooks of its end are called: a checkpoint that is written there counts it
+            as finished, although the loop does not yet. None elsewhere.
     """
+
+    finishing: Literal["iter", "epoch"] | None = None
 
     def __init__(
         self,
@@ -128,6 +136,8 @@ class Runner:
         self._resume = resume
         self._has_loaded = False
         self._initialized = False
+        self._resumed = False
+        self._is_ready = False
         self.train_dataloader, self.val_dataloader, self.test_dataloader = (
             train_dataloader,
             val_dataloader,
@@ -225,6 +235,8 @@ class Runner:
     def _set_up_model(self, model: Any, data_preprocessor: Any) -> nn.Module:
         built = assemble.model(self, model, data_preprocessor).to(self.device)
         if self.distributed and self._fields["sync_bn"] == "torch":
+            if self.device.type == "cpu":
+                raise BuildError("torch shares the statistics of batch norm on GPUs only", path=("sync_bn",))
             built = nn.SyncBatchNorm.convert_sync_batchnorm(built)  # type: ignore[no-untyped-call]  # torch's stubs
         if not self.distributed or is_model_wrapper(built):
             return built
@@ -337,31 +349,60 @@ class Runner:
     def call_hook(self, fn_name: str, **kwargs: Any) -> None:
         """Call a point of every hook that overrides it; a custom loop may invent points.
 
+        What lies between `before_train_iter` and `after_train_iter` is a training step: it draws from streams of its
+        own, whoever wrote the loop.
+
         Args:
             fn_name: The point's name.
             **kwargs: What the point is given beside the runner.
         """
+        if fn_name == "after_train_iter":
+            self.streams.leave_step()
+        outer = self.finishing
+        self.finishing = _FINISHING.get(fn_name, outer)
         self.hooks.call(self, fn_name, **kwargs)
+        self.finishing = outer
+        if fn_name == "before_train_iter":
+            self.streams.enter_step(self.iter)
 
     # ---- running -----------------------------------------------------------------------------------------------------
 
     def train(self) -> nn.Module:
         """Train, and validate in between; returns the model."""
-        loop = self.train_loop
-        self.optim_wrapper = assemble.optim_wrapper(self, self._fields["optim_wrapper"])
-        assemble.scale_lr(self, self._fields["auto_scale_lr"])
-        self.param_schedulers = assemble.param_schedulers(self, self._fields["param_scheduler"])
-        _ = self.val_loop
         with self.message_hub.current(), self.logger.current():
-            self.call_hook("before_run")
-            self._init_weights()
-            self._checkpoint_activations()
-            if not self._load_or_resume():
-                self.optim_wrapper.initialize_count_status(self.unwrapped_model, 0, loop.max_iters)
-            self._compile()
+            loop = self.prepare_training()
             self.model = loop.run() or self.model
             self.call_hook("after_run")
         return self.model
+
+    def prepare_training(self) -> TrainLoop:
+        """Build what training takes, initialize or load the weights, and compile: all that comes before the first step.
+
+        Returns:
+            The training loop.
+        """
+        loop = self.train_loop
+        self._build_optimization()
+        assert self.optim_wrapper is not None
+        _ = self.val_loop
+        self.call_hook("before_run")
+        self._init_weights()
+        is_first, self._is_ready = not self._is_ready, True
+        if is_first:
+            assemble.checkpoint_activations(self.unwrapped_model, self._fields["activation_checkpointing"])
+        self._load_or_resume()
+        if is_first and not self._resumed:
+            self.optim_wrapper.initialize_count_status(self.unwrapped_model, 0, loop.max_iters)
+        if is_first:
+            self._compile()
+        return loop
+
+    def _build_optimization(self) -> None:
+        """Build, once, what changes the weights and what changes that."""
+        if self.optim_wrapper is None:
+            self.optim_wrapper = assemble.optim_wrapper(self, self._fields["optim_wrapper"])
+            assemble.scale_lr(self, self._fields["auto_scale_lr"])
+            self.param_schedulers = assemble.param_schedulers(self, self._fields["param_scheduler"])
 
     def val(self) -> dict[str, Any]:
         """Validate once; returns the metrics."""
@@ -393,20 +434,10 @@ class Runner:
         self.streams.enter_step(0)
         if init_weights is not None:
             init_weights()
+            # Ranks may draw differently, and the wrapper compared them when it was made, before this.
+            for tensor in self.unwrapped_model.state_dict().values():
+                dist.broadcast(tensor)
         self.streams.capture()
-
-    def _checkpoint_activations(self) -> None:
-        names = self._fields["activation_checkpointing"]
-        for name in [names] if isinstance(names, str) else names or ():
-            from torch.utils.checkpoint import checkpoint
-
-            module = self.unwrapped_model.get_submodule(name)
-            forward = module.forward
-
-            def recomputed(*args: Any, _forward: Any = forward, **kwargs: Any) -> Any:
-                return checkpoint(_forward, *args, use_reentrant=False, **kwargs)
-
-            module.forward = recomputed
 
     def _compile(self) -> None:
         options = self._fields["compile"]
@@ -417,21 +448,21 @@ class Runner:
 
     # ---- checkpoints -------------------------------------------------------------------------------------------------
 
-    def _load_or_resume(self, *, weights_only: bool = False) -> bool:
-        """Load what the fields ask for, once; returns whether the run goes on with another."""
-        if self._has_loaded:
-            return False
-        self._has_loaded = True
-        if self._resume is False or weights_only:
-            if self.load_from is not None:
-                self.load_checkpoint(self.load_from)
-            return False
-        found = self._find_checkpoint()
+    def _load_or_resume(self, *, weights_only: bool = False) -> None:
+        """Load what the fields ask for, where nothing was loaded yet."""
+        wants_to_resume = self._resume is not False
+        if self._resumed or (self._has_loaded and (weights_only or not wants_to_resume)):
+            return
+        found = self._find_checkpoint() if wants_to_resume else self.load_from
         if found is None:
-            self.logger.info(f"no checkpoint in {self.work_dir} yet: training starts afresh")
-            return False
-        self.resume(str(found))
-        return True
+            if wants_to_resume:
+                self.logger.info(
+                    f"no checkpoint in {self.work_dir} yet: {'nothing is loaded' if weights_only else 'training starts afresh'}"
+                )
+        elif wants_to_resume and not weights_only:
+            self.resume(str(found))
+        else:
+            self.load_checkpoint(str(found))
 
     def _find_checkpoint(self) -> Path | None:
         if self._resume is True or self._resume == "auto":
@@ -463,6 +494,8 @@ class Runner:
         Returns:
             The whole checkpoint.
         """
+        self._init_weights()
+        self._has_loaded = True
         return snapshot.load_weights(self, filename, map_location=map_location, strict=strict, revise_keys=revise_keys)
 
     def resume(self, filename: str, resume_optimizer: bool = True, resume_param_scheduler: bool = True) -> None:
@@ -473,6 +506,9 @@ class Runner:
             resume_optimizer: Whether the optimizer's state is taken from it too.
             resume_param_scheduler: Whether the schedulers' positions are taken from it too.
         """
+        self._build_optimization()
+        self._init_weights()
+        self._resumed = True
         snapshot.restore(
             self, filename, resume_optimizer=resume_optimizer, resume_param_scheduler=resume_param_scheduler
         )
@@ -484,7 +520,7 @@ class Runner:
         save_optimizer: bool = True,
         save_param_scheduler: bool = True,
         meta: dict[str, Any] | None = None,
-        by_epoch: bool = True,
+        by_epoch: bool = True,  # noqa: ARG002
     ) -> None:
         """Write a checkpoint that the run can go on from. Every rank calls this; rank 0 writes.
 
@@ -494,7 +530,7 @@ class Runner:
             save_optimizer: Whether the optimizer's state goes in.
             save_param_scheduler: Whether the schedulers' positions go in.
             meta: More for the key `meta`.
-            by_epoch: Whether an epoch has just ended, rather than an iteration.
+            by_epoch: Taken for MMEngine's sake; what has just ended is known without it.
         """
         snapshot.save(
             self,
@@ -502,7 +538,6 @@ class Runner:
             save_optimizer=save_optimizer,
             save_param_scheduler=save_param_scheduler,
             meta=meta or {},
-            by_epoch=by_epoch,
         )
 
     def dump_config(self) -> None:

@@ -16,9 +16,9 @@ from runner.checkpoint.format import to_plain
 from runner.checkpoint.loader import load
 from runner.checkpoint.store import CheckpointStore
 from runner.checkpoint.weights import load_state_dict
-from runner.config import Config
+from runner.config import Config, compose
 from runner.dataset import DataLoader
-from runner.errors import CheckpointError, ConfigError
+from runner.errors import CheckpointError
 from runner.optim.scheduler import restore_schedulers
 
 if TYPE_CHECKING:
@@ -38,11 +38,13 @@ def save(
     save_optimizer: bool,
     save_param_scheduler: bool,
     meta: Mapping[str, Any],
-    by_epoch: bool,
 ) -> None:
     """Write a checkpoint. Every rank calls this, since each has generators of its own; rank 0 writes."""
-    epoch, iteration = _finished(runner, by_epoch=by_epoch)
+    loop = runner.train_loop
+    # What is over once the hook point that we are in is over.
+    epoch, iteration = loop.epoch + (runner.finishing == "epoch"), loop.iter + (runner.finishing == "iter")
     per_rank = dist.all_gather_object(_of_this_rank(runner, epoch))
+    _keep_what_differs(per_rank)
     if not dist.is_main_process():
         dist.barrier()
         return
@@ -54,7 +56,6 @@ def save(
         "ranks": per_rank,
         "hooks": {key: hook.state_dict() for key, hook in _stateful(runner)},
     }
-    loop = runner.train_loop
     if hasattr(loop, "state_dict"):
         checkpoint["loop"] = loop.state_dict()
     if save_optimizer and runner.optim_wrapper is not None:
@@ -65,13 +66,6 @@ def save(
     checkpoint = _let_hooks_change(runner, to_plain(checkpoint, owner="the run"))
     _store(runner, path.parent).save(checkpoint, path.name, step=iteration)
     dist.barrier()
-
-
-def _finished(runner: Runner, *, by_epoch: bool) -> tuple[int, int]:
-    """Epochs and iterations that are over once the hook point that we are in is over."""
-    loop = runner.train_loop
-    finishing = getattr(loop, "finishing", "epoch" if by_epoch else "iter")
-    return loop.epoch + (finishing == "epoch"), loop.iter + (finishing == "iter")
 
 
 def _meta(runner: Runner, epoch: int, iteration: int) -> dict[str, Any]:
@@ -103,16 +97,22 @@ def _conditions(runner: Runner) -> dict[str, Any]:
 
 
 def _data(runner: Runner, epoch: int) -> dict[str, Any] | None:
-    loader = runner.train_loop.dataloader
+    loop = runner.train_loop
+    loader = loop.dataloader
     if not isinstance(loader, DataLoader):
         return None
-    finished = runner.train_loop.finishing == "epoch" and epoch > loader.position.epoch
-    return dict(loader.state_dict(finished_epoch=finished))
+    is_over = runner.finishing == "epoch" and loop.epochs_are_passes and epoch > loader.position.epoch
+    return dict(loader.state_dict(finished_epoch=is_over))
 
 
 def _of_this_rank(runner: Runner, epoch: int) -> dict[str, Any]:
-    """The generators, the data's position, and the gradients when the save falls inside an accumulation window."""
+    """The generators, the data's position, and the gradients when the save falls inside an accumulation window.
+
+    And the buffers, since ranks do not share batch norm's statistics.
+    """
     state: dict[str, Any] = {"streams": runner.streams.state_dict(), "data": _data(runner, epoch)}
+    if runner.world_size > 1:
+        state["buffers"] = {name: buffer.detach().cpu() for name, buffer in runner.unwrapped_model.named_buffers()}
     wrapper = runner.optim_wrapper
     if wrapper is not None and wrapper.inside_window:
         state["gradients"] = {
@@ -121,6 +121,16 @@ def _of_this_rank(runner: Runner, epoch: int) -> dict[str, Any]:
             if parameter.grad is not None
         }
     return state
+
+
+def _keep_what_differs(per_rank: list[dict[str, Any]]) -> None:
+    """Leave out the buffers that a rank has in common with rank 0, whose are in the `state_dict`."""
+    first = per_rank[0].get("buffers", {})
+    for state in per_rank:
+        own = state.pop("buffers", {})
+        differing = {name: own[name] for name in own if name not in first or not torch.equal(own[name], first[name])}
+        if differing:
+            state["buffers"] = differing
 
 
 def _stateful(runner: Runner) -> Iterator[tuple[str, Hook]]:
@@ -174,9 +184,7 @@ def restore(runner: Runner, filename: str, *, resume_optimizer: bool, resume_par
     _name_differences(runner, checkpoint, filename)
     runner.call_hook("after_load_checkpoint", checkpoint=checkpoint)
     _restore_model(runner, checkpoint, filename, strict=ours)
-    meta = checkpoint.get("meta", {})
-    runner.train_loop.restore(meta.get("epoch", 0), meta.get("iter", 0))
-    _restore_data(runner, checkpoint)
+    _restore_position(runner, checkpoint)
     if resume_optimizer and runner.optim_wrapper is not None and "optimizer" in checkpoint:
         runner.optim_wrapper.load_state_dict(checkpoint["optimizer"])
     if resume_param_scheduler and "param_schedulers" in checkpoint:
@@ -206,16 +214,36 @@ def _restore_model(runner: Runner, checkpoint: Mapping[str, Any], filename: str,
         runner.logger.warning(f"{filename}: {report}")
 
 
-def _restore_data(runner: Runner, checkpoint: Mapping[str, Any]) -> None:
-    loader = runner.train_loop.dataloader
+def _restore_position(runner: Runner, checkpoint: Mapping[str, Any]) -> None:
+    """Put the loop and its loader back to where they were."""
+    loop, meta = runner.train_loop, checkpoint.get("meta", {})
+    loader: Any = loop.dataloader
+    epoch, iteration = meta.get("epoch", 0), meta.get("iter", 0)
+    loop.restore(epoch, iteration)
     ranks = checkpoint.get("ranks", ())
     # At another world size the position is all that ranks have in common.
     state = ranks[runner.rank]["data"] if len(ranks) == runner.world_size else checkpoint.get("data")
     if isinstance(loader, DataLoader) and state is not None:
         for message in loader.load_state_dict(state):
             runner.logger.warning(message)
+        was = meta.get("max_iters", 0) // meta.get("max_epochs", 1)
+        length = runner.max_iters // runner.max_epochs
+        if loop.epochs_are_passes and was not in {0, length}:
+            before = epoch * was + min(state["batch"], was)
+            now = epoch * length + min(loader.first_batch, length)
+            _count_anew(runner, round(iteration * now / before) if before else 0)
     elif isinstance(loader, DataLoader):
-        loader.set_epoch(runner.epoch)
+        loader.set_epoch(epoch)
+    elif loop.epochs_are_passes and 0 < iteration - epoch * len(loader) < len(loader):
+        runner.logger.warning(f"epoch {epoch + 1} begins anew: its loader can't be put back to the middle of an epoch")
+        _count_anew(runner, epoch * len(loader))
+
+
+def _count_anew(runner: Runner, iteration: int) -> None:
+    """Count as many iterations as there would be at this place, so that the run ends with `max_iters`."""
+    if iteration != runner.iter:
+        runner.logger.warning(f"iteration {runner.iter} of the saved run counts as {iteration} of this one")
+        runner.train_loop.restore(runner.epoch, iteration)
 
 
 def _restore_the_rest(runner: Runner, checkpoint: Mapping[str, Any]) -> None:
@@ -226,13 +254,21 @@ def _restore_the_rest(runner: Runner, checkpoint: Mapping[str, Any]) -> None:
             hook.load_state_dict(states[key])
     if "loop" in checkpoint and hasattr(runner.train_loop, "load_state_dict"):
         runner.train_loop.load_state_dict(checkpoint["loop"])
-    same_world = len(checkpoint["ranks"]) == runner.world_size
-    if same_world:  # otherwise, as was named already, the run goes on and is not bit-equal
+    same_count = runner.iter == checkpoint["meta"]["iter"]
+    if len(checkpoint["ranks"]) == runner.world_size:  # otherwise, as was named already, the run is not bit-equal
         of_rank = checkpoint["ranks"][runner.rank]
-        _restore_gradients(runner.unwrapped_model, of_rank.get("gradients", {}))
+        _restore_buffers(runner.unwrapped_model, of_rank.get("buffers", {}))
+        if same_count:
+            _restore_gradients(runner.unwrapped_model, of_rank.get("gradients", {}))
         runner.streams.load_state_dict(of_rank["streams"])
-    if runner.optim_wrapper is not None and "accumulation" in checkpoint:
+    if runner.optim_wrapper is not None and "accumulation" in checkpoint and same_count:
         runner.optim_wrapper.load_count_state(checkpoint["accumulation"])
+
+
+def _restore_buffers(model: nn.Module, buffers: Mapping[str, torch.Tensor]) -> None:
+    for name, buffer in model.named_buffers():
+        if name in buffers:
+            buffer.copy_(buffers[name])
 
 
 def _restore_gradients(model: nn.Module, gradients: Mapping[str, torch.Tensor]) -> None:
@@ -264,11 +300,13 @@ def _config_changes(text: Any, config: Config) -> list[str]:
     """Paths of a config whose values differ from those in a checkpoint; nothing where it holds no YAML of ours."""
     if not config or not text or not isinstance(text, str):
         return []
-    try:
-        before = Config.fromstring(text, ".yaml")
-    except ConfigError:
+    # As they are dumped, with references in place of what the environment brought in: it is not for the log.
+    old, new = (
+        dict(_leaves(compose("a checkpoint's config", text=each, file_format=".yaml").raw))
+        for each in (text, config.dump())
+    )
+    if not old:
         return ["the checkpoint's config is none of ours, and was not compared"]
-    old, new = dict(_leaves(before.to_dict())), dict(_leaves(config.to_dict()))
     return [
         f"{path}: {old.get(path, '(absent)')} -> {new.get(path, '(absent)')}"
         for path in sorted({*old, *new})

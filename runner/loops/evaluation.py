@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -45,8 +46,9 @@ class EvaluationLoop(BaseLoop):
         self.fp16 = fp16
 
     def run(self) -> dict[str, Any]:
-        """Measure; returns the metrics."""
+        """Measure; returns the metrics. Called by a hook amid the steps of an epoch, it leaves the model in training."""
         runner = self.runner
+        is_amid_steps = runner.finishing == "iter" and runner.model.training
         # Keyed apart and alike each time, so that a run that was resumed draws here what the uninterrupted one drew.
         runner.streams.enter_phase(self.mode, runner.iter)
         if isinstance(self.dataloader, KeyedDataLoader):
@@ -60,6 +62,8 @@ class EvaluationLoop(BaseLoop):
         metrics = self.evaluator.evaluate(_samples(self.dataloader))
         runner.call_hook(f"after_{self.mode}_epoch", metrics=metrics)
         runner.call_hook(f"after_{self.mode}")
+        if is_amid_steps:
+            runner.model.train()
         return metrics
 
     def run_iter(self, idx: int, data_batch: Any) -> None:
@@ -110,4 +114,7 @@ class TestLoop(EvaluationLoop):
 
 def _samples(dataloader: DataLoader[Any]) -> int:
     """How many samples the metrics have to be over: what ranks repeat to come out even is dropped."""
-    return len(dataloader.dataset)  # type: ignore[arg-type]  # a data set to measure on has a length
+    try:
+        return len(dataloader.dataset)  # type: ignore[arg-type]
+    except TypeError:
+        return sys.maxsize  # an iterable data set does not know its length, and nothing of it is repeated

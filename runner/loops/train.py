@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bisect
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from torch import nn
 from torch.utils.data import DataLoader
@@ -28,8 +28,7 @@ class TrainLoop(BaseLoop):
 
     Attributes:
         stop_training: Set by a hook to end the run after the current epoch or iteration.
-        finishing: Whether the hooks of an iteration's or an epoch's end are being called: a checkpoint that is
-            written there counts it as finished, although `iter` and `epoch` do not yet.
+        epochs_are_passes: Whether each epoch is a pass over the data, so that its end is the data's end too.
 
     Args:
         runner: The runner that the loop belongs to.
@@ -38,6 +37,8 @@ class TrainLoop(BaseLoop):
         val_interval: Epochs or iterations from one validation to the next.
         dynamic_intervals: Pairs of (epoch or iteration, interval from there on).
     """
+
+    epochs_are_passes: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -55,7 +56,6 @@ class TrainLoop(BaseLoop):
         self.val_interval = val_interval
         self.stop_training = False
         self._resumed = False
-        self.finishing: Literal["iter", "epoch"] | None = None
         pairs = sorted(tuple(pair) for pair in dynamic_intervals or ())
         self._milestones = [0, *(milestone for milestone, _ in pairs)]
         self._intervals = [val_interval, *(interval for _, interval in pairs)]
@@ -113,17 +113,15 @@ class TrainLoop(BaseLoop):
         runner.streams.enter_step(self._iter)
         outputs = runner.model.train_step(data_batch, optim_wrapper=runner.optim_wrapper)  # type: ignore[operator]
         runner.streams.leave_step()
-        self.finishing = "iter"
+        runner.finishing = "iter"
         for method in hooks.at("after_train_iter"):
             method(runner, batch_idx=idx, data_batch=data_batch, outputs=outputs)
-        self.finishing = None
+        runner.finishing = None
         self._iter += 1
 
     def finish_epoch(self) -> None:
         """Call the hooks of an epoch's end, and count it."""
-        self.finishing = "epoch"
         self.runner.call_hook("after_train_epoch")
-        self.finishing = None
         self._epoch += 1
 
     def batches(self, epoch: int) -> Iterator[tuple[int, Any]]:
@@ -244,7 +242,12 @@ class IterBasedTrainLoop(TrainLoop):
         val_begin: The first iteration, from 1, that is followed by a validation.
         val_interval: Iterations from one validation to the next.
         dynamic_intervals: Pairs of (iteration, validation interval from there on).
+
+    Attributes:
+        dataloader_iterator: Gives batches without end, from where the run stands on.
     """
+
+    epochs_are_passes = False
 
     def __init__(
         self,
@@ -259,6 +262,7 @@ class IterBasedTrainLoop(TrainLoop):
             runner, dataloader, val_begin=val_begin, val_interval=val_interval, dynamic_intervals=dynamic_intervals
         )
         self._max_iters = max_iters
+        self.dataloader_iterator = self._batches()
 
     @property
     def max_epochs(self) -> int:
@@ -273,18 +277,26 @@ class IterBasedTrainLoop(TrainLoop):
     def run(self) -> nn.Module:
         """Train, validating in between."""
         self.runner.call_hook("before_train")
+        if self._epoch < self.max_epochs:
+            self.run_epoch()
+        self.runner.call_hook("after_train")
+        return self.runner.model
+
+    def run_epoch(self) -> None:
+        """The whole run, or what a resumed one has left."""
         self.runner.call_hook("before_train_epoch")
         if self._resumed and self._iter > 0:
             # The checkpoint was written at the end of the step, before the validation that follows it.
             self.validate_if_due(self._iter, self._max_iters)
-        batches = self._batches()
         while self._iter < self._max_iters and not self.stop_training:
             self.runner.model.train()
-            self.run_iter(next(batches))
+            self.run_iter(next(self.dataloader_iterator))
             self.validate_if_due(self._iter, self._max_iters)
         self.finish_epoch()
-        self.runner.call_hook("after_train")
-        return self.runner.model
+
+    def restore(self, epoch: int, iteration: int) -> None:
+        """Go on after `iteration` steps; a run that was longer than the saved one is in its one epoch again."""
+        super().restore(epoch if iteration >= self._max_iters else 0, iteration)
 
     def run_iter(self, data_batch: Any) -> None:
         """One step; what a custom loop overrides.

@@ -59,6 +59,11 @@ class Kind:
     default_type: str | None = None
     by_name: bool = False
 
+    @property
+    def one(self) -> str:
+        """The name with its article, for sentences."""
+        return f"an {self.name}" if self.name[0] in "aeio" else f"a {self.name}"
+
 
 _PRIORITY: dict[str, Any] = {
     "description": "When the hook is called among the others: a level's name or a number, lower runs first.",

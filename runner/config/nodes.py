@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
+from runner.config.suggest import nearest
 from runner.errors import Location, Path
 
 __all__ = [
@@ -214,9 +215,4 @@ def same(left: Any, right: Any) -> bool:
 
 def closest(name: str, known: Sequence[str]) -> str | None:
     """The known name that was probably meant."""
-    if len(name) > 200:  # difflib's time grows with the product of the lengths
-        return None
-    from difflib import get_close_matches
-
-    matches = get_close_matches(name, known[:1000], n=1, cutoff=0.6)
-    return matches[0] if matches else None
+    return nearest(name, known[:1000])

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, TypeAlias
 
@@ -79,25 +80,36 @@ def make_validator(slots: Slots) -> Any:
 def _type(_validator: Any, allowed: Any, instance: Any, schema: Schema) -> Iterator[Mistake]:
     names = [allowed] if isinstance(allowed, str) else list(allowed)
     if not is_type(instance, names):
-        yield wrong_type(instance, names)
+        yield wrong_type(instance, names, [schema])
     elif isinstance(instance, float) and not math.isfinite(instance) and not _allows_infinity(instance, schema):
         yield Mistake(f"expected a finite number, found {shown(instance)}", code="out-of-range")
 
 
-def wrong_type(instance: Any, names: Sequence[str]) -> Mistake:
-    """A value of another type than the ones that are allowed."""
+def wrong_type(instance: Any, names: Sequence[str], branches: Iterable[Schema] = ()) -> Mistake:
+    """A value of another type than the ones that are allowed.
+
+    Args:
+        instance: The value.
+        names: The JSON types that are allowed.
+        branches: The schemas that allow them, where they may say more.
+    """
     *most, last = [_WORDS.get(name, name) for name in dict.fromkeys(names)]
     words = f"{', '.join(most)} or {last}" if most else last
-    return Mistake(f"expected {words}, found {shown(instance)}{_remedy(instance, names)}", code="wrong-type")
+    slot = isinstance(instance, str) and instance.isidentifier() and any("x-slot" in branch for branch in branches)
+    remedy = f"; write {{type: {instance}}}" if slot else _remedy(instance, names)
+    return Mistake(f"expected {words}, found {shown(instance)}{remedy}", code="wrong-type")
+
+
+_MEANT = {"yes": "true", "on": "true", "no": "false", "off": "false"}
+"""What was a boolean in YAML 1.1."""
+
+_NUMBER = re.compile(r"[-+]?(\d[\d_]*\.?\d*|\.\d+)([eE][-+]?\d+)?")
+"""A number, also with Python's underscores, which YAML 1.2 does not have."""
 
 
 def _remedy(instance: Any, names: Sequence[str]) -> str:
     if isinstance(instance, str) and {"number", "integer", "boolean"} & set(names):
-        try:
-            float(instance)
-        except ValueError:
-            return "; write true or false" if instance.lower() in {"yes", "no", "on", "off"} else ""
-        return "; remove the quotes"
+        return _scalar_remedy(instance, names)
     if isinstance(instance, float) and "integer" in names and instance.is_integer():
         return f"; write {int(instance)}"
     if "array" in names and instance is not None:
@@ -105,6 +117,19 @@ def _remedy(instance: Any, names: Sequence[str]) -> str:
     if names == ["string"] and json_type(instance) in {"integer", "number", "boolean"}:
         return "; put it in quotes"
     return ""
+
+
+def _scalar_remedy(text: str, names: Sequence[str]) -> str:
+    """What to write for a text that stands where a number or a truth value is needed."""
+    word = text.lower()
+    meant = ""
+    if "boolean" in names:
+        meant = _MEANT.get(word, word if word in {"true", "false"} else "")
+    if not meant and {"number", "integer"} & set(names) and re.fullmatch(_NUMBER, text):
+        meant = text.replace("_", "")
+    if meant == text:
+        return "; remove the quotes"
+    return f"; write {meant}" if meant else ""
 
 
 def _allows_infinity(instance: float, schema: Schema) -> bool:
@@ -150,9 +175,10 @@ _LENGTHS: dict[str, tuple[str, Callable[[int, int], bool], str]] = {
 
 
 def _bound(fits: Callable[[float, float], bool], words: str) -> Keyword:
-    def check(_validator: Any, bound: float, instance: Any, _schema: Schema) -> Iterator[Mistake]:
+    def check(_validator: Any, bound: float, instance: Any, schema: Schema) -> Iterator[Mistake]:
         number = json_type(instance) in {"integer", "number"} and math.isfinite(instance)
-        if number and not fits(instance, bound):
+        # A number of the wrong type has its problem already.
+        if number and is_type(instance, types_of(schema)) and not fits(instance, bound):
             yield Mistake(f"expected {words} {bound}, found {shown(instance)}", code="out-of-range")
 
     return check
@@ -177,7 +203,7 @@ def _required(_validator: Any, required: Sequence[str], instance: Any, schema: S
             continue
         # A required key that is misspelt is one mistake: the unknown key says it, and suggests this one.
         strangers = [key for key in instance if key not in properties]
-        if any(unknown_key(key, schema).suggestion == name for key in strangers):
+        if any(unknown_key(key, schema, instance).suggestion == name for key in strangers):
             continue
         owner = schema.get("title")
         message = f"{owner} needs it" if owner else "it is required"
@@ -195,7 +221,7 @@ def _additional(validator: Any, value: Any, instance: Mapping[str, Any], schema:
                 "the engine passes this argument itself; remove it", code="injected-argument", path=(key,), at="key"
             )
         elif value is False or (schema.get("x-near-keys-are-typos") and nearest(key, properties, cutoff=0.7)):
-            yield from _misspelt(validator, unknown_key(key, schema), item, instance, properties)
+            yield from _misspelt(validator, unknown_key(key, schema, instance), item, instance, properties)
         elif isinstance(value, Mapping):
             yield from validator.descend(item, value, path=key)
 
@@ -228,7 +254,7 @@ def _any_of(
 ) -> Iterator[ValidationError]:
     if not fitting:
         names = [name for branch in flat(branches) for name in types_of(branch)]
-        yield wrong_type(instance, names)
+        yield wrong_type(instance, names, flat(branches))
         return
     attempts = []
     for branch in fitting:

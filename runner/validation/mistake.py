@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 from jsonschema.exceptions import ValidationError
@@ -27,6 +27,21 @@ _PLAIN: dict[type, str] = {
     list: "array",
     tuple: "array",
 }
+
+
+_SAME, _ALIKE = 0.9, 0.75
+"""How like a key that is there already another one is that was meant to be it (in an override, or over a base's key):
+surely, and where no key that is not there is as near."""
+
+
+_WRITTEN = 1000
+"""Keys of a mapping that a person may have written, and misspelt; a file of a million keys is refused in seconds."""
+
+_LANGUAGE = {
+    "_base_": "bases are named at the top of a file, not below it and not by an override",
+    "_delete_": "it stands in the mapping that replaces another: {_delete_: true, …}",
+}
+"""Keys of the config language, and what to say where they came too late to mean anything."""
 
 
 class Mistake(ValidationError):  # noqa: N818 - it is data and never raised
@@ -102,20 +117,21 @@ def did_you_mean(suggestion: str | None) -> str:
     return f"; did you mean '{suggestion}'?" if suggestion else ""
 
 
-def unknown_key(key: str, schema: Mapping[str, Any]) -> Mistake:
+def unknown_key(key: str, schema: Mapping[str, Any], given: Collection[str] = ()) -> Mistake:
     """A key that a mapping does not have.
 
     Args:
         key: What was found.
         schema: The mapping's schema: its properties are what is allowed, `title` whose they are, `x-hints` what to
             say about keys that people often look for here.
+        given: The keys that are there: one that is not is likelier to be meant.
     """
     properties = schema.get("properties", {})
-    hint = schema.get("x-hints", {}).get(key)
+    hint = schema.get("x-hints", {}).get(key) or _LANGUAGE.get(key)
     if hint is not None:
         return Mistake(f"no such key; {hint}", code="unknown-key", path=(key,), at="key", final=True)
     allowed = sorted(properties)
-    suggestion = nearest(key, allowed)
+    suggestion = _meant(key, allowed, given)
     if suggestion is not None:
         text = f"no such key{did_you_mean(suggestion)}"
     elif allowed:
@@ -126,3 +142,14 @@ def unknown_key(key: str, schema: Mapping[str, Any]) -> Mistake:
     else:
         text = "no such key; no keys are allowed here"
     return Mistake(text, code="unknown-key", path=(key,), at="key", suggestion=suggestion)
+
+
+def _meant(key: str, allowed: Sequence[str], given: Collection[str]) -> str | None:
+    """The key that was meant: one that is not there yet, unless the likeness leaves no doubt."""
+    if len(given) > _WRITTEN:
+        return None
+    best = nearest(key, allowed)
+    if best is None or best not in given or nearest(key, [best], cutoff=_SAME):
+        return best
+    absent = (name for name in allowed if name not in given)
+    return nearest(key, absent, cutoff=_ALIKE) or nearest(key, [best], cutoff=_ALIKE)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -32,7 +31,7 @@ class Entry:
         target: `module:attribute`.
         distribution: The installed distribution that the plugin came with.
         obj: The class itself, where it was registered in this process.
-        schema: A JSON Schema of its arguments that overrides what the signature says.
+        schema: A JSON Schema of its arguments that refines what the signature says.
         force: Whether it wins over others of the same name.
         location: Where it was registered, when that was read from a file.
     """
@@ -133,7 +132,7 @@ class Catalog:
             raise self._unknown(kind, name)
         entry = self._choose(found, scope)
         if kind not in {entry.kind, _first(registry)}:
-            raise RegistryError(f"'{name}' is a {entry.kind}, and a {kind} is needed here")
+            raise RegistryError(f"'{name}' is {KINDS[entry.kind].one}, and {KINDS[kind].one} is needed here")
         return entry
 
     def _choose(self, found: list[Entry], scope: str | None) -> Entry:
@@ -151,22 +150,26 @@ class Catalog:
         )
 
     def _unknown(self, kind: str, name: str) -> RegistryError:
-        registry = KINDS[kind].registry
-        names = sorted({entry.name for entry in self if entry.registry == registry and _plays(entry, kind)})
-        near = difflib.get_close_matches(name, names, n=1) or [
-            other for other in names if other.casefold() == name.casefold()
-        ]
+        # Only an unlucky run pays for the import.
+        from runner.config.suggest import nearest
+
+        offered = [entry for entry in self if entry.registry == KINDS[kind].registry and _plays(entry, kind)]
+        names = sorted({entry.name for entry in offered})
+        _, dot, short = name.rpartition(".")
+        near = nearest(name, sorted({entry.qualified for entry in offered})) if dot else None
+        near = near or (short if short in names else nearest(short, names))
         if near:
-            return RegistryError(f"no {kind} is called '{name}'; did you mean '{near[0]}'?", suggestion=near[0])
+            return RegistryError(f"no {kind} is called '{name}'; did you mean '{near}'?", suggestion=near)
+        roles = sorted({entry.kind for entry in self if entry.name == name})
+        if roles:
+            words = " and ".join(KINDS[role].one for role in roles)
+            return RegistryError(f"'{name}' is {words}, and {KINDS[kind].one} is needed here")
         if name in PROVIDERS:
             return RegistryError(
                 f"no installed plugin offers the {kind} '{name}'; {PROVIDERS[name]} does: pip install {PROVIDERS[name]}"
             )
-        roles = sorted({entry.kind for entry in self if entry.name == name})
-        if roles:
-            return RegistryError(f"'{name}' is a {' and a '.join(roles)}, and a {kind} is needed here")
         return RegistryError(
-            f"no installed plugin offers a {kind} called '{name}'; `runner components {kind}` lists what there is"
+            f"no installed plugin offers {KINDS[kind].one} called '{name}'; `runner components {kind}` lists what there is"
         )
 
 
@@ -238,7 +241,9 @@ class Registration:
             kind: Its role, a key of `runner.kinds.KINDS`.
             name: What a config calls it.
             target: `module:attribute`; not imported before it is built.
-            schema: A JSON Schema of its arguments, where the signature can't say enough.
+            schema: A JSON Schema of its arguments, where the signature can't say enough: `properties` are merged
+                into what is read, keyword by keyword (`{"lr": {"minimum": 0}}` bounds a number, one that says what
+                the value is takes the place of the annotation); `required` and `additionalProperties` replace.
 
         Raises:
             RegistryError: An unknown kind, a target of another form, or a name that this plugin already offers.

@@ -32,7 +32,7 @@ def component_schema(entry: Entry, signature: Signature, extra: Mapping[str, Sch
     """The closed schema of one component's mapping.
 
     Args:
-        entry: The component; a `schema` of its own overrides what the signature says.
+        entry: The component; a `schema` of its own refines what the signature says, argument by argument.
         signature: Its constructor.
         extra: Further keys, with their schemas, that the engine reads in this place.
     """
@@ -46,7 +46,8 @@ def component_schema(entry: Entry, signature: Signature, extra: Mapping[str, Sch
     for key, schema in {**kind.engine_keys, **(extra or {})}.items():
         properties.setdefault(key, schema)
     override = entry.schema or {}
-    properties.update(override.get("properties", {}))
+    for key, schema in override.get("properties", {}).items():
+        properties[key] = _refined(properties.get(key, {}), schema)
     required = [parameter.name for parameter in parameters if parameter.required and kind.name not in _CALLED]
     return {
         "title": entry.name,
@@ -55,6 +56,17 @@ def component_schema(entry: Entry, signature: Signature, extra: Mapping[str, Sch
         "additionalProperties": override.get("additionalProperties", signature.open),
         "x-injected": kind.injected,
     }
+
+
+_SHAPES = frozenset({"type", "enum", "const", "anyOf", "oneOf", "x-slot"})
+"""Keywords that say what a value is; all others bound it."""
+
+
+def _refined(derived: Schema, given: Schema) -> Schema:
+    """An argument's schema with a plugin's own over it: bounds are added, another shape takes the derived one's place."""
+    told = ("description", "default")
+    kept = {key: derived[key] for key in told if key in derived} if _SHAPES & set(given) else derived
+    return {**kept, **given}
 
 
 class Components:
@@ -94,7 +106,7 @@ class Components:
         bare = isinstance(instance, str) and kind in BARE
         if not bare and not isinstance(instance, Mapping):
             if "type" not in schema and json_type(instance) is not None:
-                yield wrong_type(instance, types_of(schema))
+                yield wrong_type(instance, types_of(schema), [schema])
             return
         cfg = {"type": instance} if bare else instance
         found = self._find(KINDS[kind], cfg, schema, ("type",) if not bare else ())
@@ -158,7 +170,7 @@ class Components:
         names = sorted({entry.name for entry in self.catalog.entries(kind.name)})
         message = f"missing; give {' or '.join(map(repr, choices))} or the type of" if choices else "missing; name"
         example = f", such as {listed(names[:3])}" if names else ""
-        return Mistake(f"{message} a {kind.name}{example}", code="missing-key", path=("type",), at="key")
+        return Mistake(f"{message} {kind.one}{example}", code="missing-key", path=("type",), at="key")
 
     def _derive(self, entry: Entry, cfg: Mapping[str, Any], schema: Schema) -> Schema:
         extra = dict(schema.get("properties", {}))

@@ -101,11 +101,12 @@ def _own_problems(
         folders=local.folders,
     )
     unresolved = frozenset(str(path[0]) for path in composed.unresolved if len(path) == 1)
-    mistakes = list(_mistakes(data, components))
+    mistakes, meant = _mistakes(data, components)
     context = Context(
         data=data,
         marks=composed.marks,
         unresolved=unresolved,
+        meant=meant,
         catalog=local.catalog,
         scope=components.scope,
         folders=local.folders,
@@ -114,11 +115,28 @@ def _own_problems(
         **circumstances,
     )
     found = list(local.problems)
-    found += [_problem(mistake, path, composed) for mistake, path in mistakes]
+    spoilt = {problem.path for problem in composed.problems}
+    # A key that is no text is not unknown as well.
+    found += [
+        _problem(mistake, path, composed)
+        for mistake, path in mistakes
+        if mistake.code != "unknown-key" or dotted(path) not in spoilt
+    ]
     found += _unknown_scope(context, local.catalog, missing_types)
     for rule in RULES:
         found += rule(context)
-    return [problem for problem in found if not _unknowable(problem, composed)]
+    unread = (
+        context.misspelt("custom_imports")
+        or context.doubtful(("custom_imports",))
+        or any(problem.severity == "error" for problem in local.problems)
+    )
+    return [
+        problem
+        for problem in found
+        if not _unknowable(problem, composed)
+        # Which types there are is not known where the config's own files are not.
+        and not (unread and problem.code == "unknown-type" and problem.suggestion is None)
+    ]
 
 
 def _unknown_scope(context: Context, catalog: Catalog, severity: Severity) -> Iterator[Problem]:
@@ -133,20 +151,24 @@ def _unknown_scope(context: Context, catalog: Catalog, severity: Severity) -> It
         yield context.problem("unknown-plugin", place, message, at="value", severity=severity, suggestion=suggestion)
 
 
-def _mistakes(data: Mapping[str, Any], components: Components) -> Iterator[tuple[Mistake, Path]]:
-    """Hold each top-level field against its own file; the root itself is never walked."""
+def _mistakes(data: Mapping[str, Any], components: Components) -> tuple[list[tuple[Mistake, Path]], frozenset[str]]:
+    """Hold each top-level field against its own file; the root itself is never walked.
+
+    Returns:
+        The mistakes with their paths, and the fields that are there under a wrong name or in a wrong place.
+    """
     validator = make_validator(components)({})
     root = fields.root()
     found: list[tuple[Mistake, Path]] = []
     for key in data:
         if key not in root["properties"]:
-            found.append((unknown_key(key, root), (key,)))
+            found.append((unknown_key(key, root, data), (key,)))
             continue
         errors = [Mistake.of(error) for error in validator.descend(data[key], fields.load(key), path=key)]
         # What is not read at all need not be right.
         unread = [error for error in errors if error.code == "not-supported-yet"]
         found += [(error, tuple(error.path)) for error in unread or errors]
-    suggested = {mistake.suggestion for mistake, path in found if len(path) == 1}
+    suggested: set[Any] = {mistake.suggestion for mistake, path in found if len(path) == 1}
     for name in root["required"]:
         if name not in data and name not in suggested:
             found.append((Mistake("missing; every run needs it", code="missing-key", at="key"), (name,)))
@@ -154,7 +176,9 @@ def _mistakes(data: Mapping[str, Any], components: Components) -> Iterator[tuple
     for mistake, path in found:
         if mistake.code == "unknown-key" and not mistake.final:
             homes.send_home(mistake, path)
-        yield mistake, path
+    # A required key that stands in the wrong place is one mistake.
+    kept = [one for one in found if one[0].code != "missing-key" or one[1] not in homes.elsewhere]
+    return kept, frozenset(suggested | {str(path[0]) for path in homes.elsewhere if len(path) == 1})
 
 
 def _problem(mistake: Mistake, path: Path, composed: Composition) -> Problem:

@@ -28,6 +28,8 @@ class Homes:
     """
 
     def __init__(self, data: Mapping[str, Any], visited: Mapping[int, Schema]) -> None:
+        self.elsewhere: set[Path] = set()
+        """Where the keys belong that were sent home."""
         self._data = data
         self._visited = visited
 
@@ -46,13 +48,17 @@ class Homes:
         if mistake.suggestion is not None and owner is None:
             return
         mistake.suggestion = None
-        if owner:
-            mistake.message = f"no such key; it belongs to {dotted(owner)}"
+        if owner is not None:
+            self.elsewhere.add((*owner, key))
+            where = dotted(owner) if owner else "the top of the config, beside 'model'"
+            mistake.message = f"no such key; it belongs to {where}"
         elif not place:
             mistake.message = f"no such key; names of your own stand under 'vars': vars.{key}, read as ${{vars.{key}}}"
 
     def _owner(self, key: str, place: Path) -> Path | None:
         """The mapping that has a key of that name: of the same part of the config, or, for the top, of the fields."""
+        if place and key in fields.names():
+            return ()
         here = [path for path in self._in_config.get(key, ()) if path != place]
         fixed = _in_fields().get(key)
         if fixed is not None and (not place or not here):

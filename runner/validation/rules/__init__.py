@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from runner.errors import Problem
 from runner.validation.rules.arguments import exclusive_arguments
 from runner.validation.rules.batch_size import base_batch_size
+from runner.validation.rules.clipping import clipping_limit
 from runner.validation.rules.context import Context, Marks, origin_of
 from runner.validation.rules.counting import by_epoch_unit
 from runner.validation.rules.distributed import backend_without_gpu, half_precision
@@ -52,6 +53,7 @@ RULES: tuple[Callable[[Context], Iterator[Problem]], ...] = (
     optimizer_name,
     duplicate_hook,
     exclusive_arguments,
+    clipping_limit,
     backend_without_gpu,
     half_precision,
     path_not_found,

@@ -9,8 +9,6 @@ from typing import Any, Literal, Protocol
 
 from runner.errors import Location, Path, Problem, Severity, dotted
 from runner.plugin import Catalog
-from runner.validation.fields import names
-from runner.validation.suggest import nearest
 
 __all__ = ["Context", "Marks", "origin_of"]
 
@@ -38,6 +36,7 @@ class Context:
         data: The config as plain data.
         marks: Where everything was written.
         unresolved: Top-level fields that are given, and whose value is not known since it has a problem.
+        meant: Top-level fields that are there under a wrong name or in a wrong place, which is a problem of its own.
         catalog: The components on offer, the config's own among them.
         scope: The plugin that wins where several offer a name.
         folders: Where the config's own files lie, for reading them.
@@ -51,6 +50,7 @@ class Context:
     data: Mapping[str, Any]
     marks: Marks
     unresolved: frozenset[str] = frozenset()
+    meant: frozenset[str] = frozenset()
     catalog: Catalog = field(default_factory=Catalog)
     scope: str | None = None
     folders: Sequence[str | PathLike[str]] = ()
@@ -74,9 +74,8 @@ class Context:
         return any(fault[: len(path)] == path[: len(fault)] for fault in self.faulty)
 
     def misspelt(self, name: str) -> bool:
-        """Whether a field seems to be there under a wrong name, which is a problem of its own."""
-        known = names()
-        return any(key not in known and nearest(key, known) == name for key in self.data)
+        """Whether a field seems to be there under a wrong name or in a wrong place, which is a problem of its own."""
+        return name in self.meant
 
     def problem(
         self,

@@ -1,0 +1,38 @@
+"""How gradients are clipped: each way has a limit of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from runner.errors import Problem
+from runner.validation.mistake import listed
+from runner.validation.rules.context import Context
+
+__all__ = ["clipping_limit"]
+
+_PLACE = ("optim_wrapper", "clip_grad")
+_OURS = frozenset({"OptimWrapper", "AmpOptimWrapper"})
+_KEYS = {
+    "norm": ("max_norm", "norm_type", "error_if_nonfinite", "foreach"),
+    "value": ("clip_value", "foreach"),
+}
+"""What each `type` takes, the limit first."""
+
+
+def clipping_limit(context: Context) -> Iterator[Problem]:
+    """`norm` needs `max_norm`, `value` needs `clip_value`, and neither takes what the other does."""
+    wrapper = context.section("optim_wrapper")
+    clip = wrapper.get("clip_grad")
+    if str(wrapper.get("type", "OptimWrapper")).rpartition(".")[2] not in _OURS or not isinstance(clip, Mapping):
+        return
+    kind = clip.get("type", "norm")
+    if context.doubtful(_PLACE) or not isinstance(kind, str):
+        return
+    limit, *_ = keys = _KEYS[kind]
+    strangers = [key for key in clip if key != "type" and key not in keys]
+    for key in strangers:
+        other = next(name for name in _KEYS if key in _KEYS[name])
+        message = f"it belongs to 'type: {other}', and this is '{kind}', which takes {listed(keys)}"
+        yield context.problem("unknown-key", (*_PLACE, key), message)
+    if limit not in clip and not strangers:
+        yield context.problem("missing-key", (*_PLACE, limit), f"missing; '{kind}' needs it")

@@ -232,10 +232,11 @@ def _restore_position(runner: Runner, checkpoint: Mapping[str, Any]) -> None:
             before = epoch * was + min(state["batch"], was)
             now = epoch * length + min(loader.first_batch, length)
             _count_anew(runner, round(iteration * now / before) if before else 0)
-    elif isinstance(loader, DataLoader):
+        return
+    if isinstance(loader, DataLoader):
         loader.set_epoch(epoch)
-    elif loop.epochs_are_passes and 0 < iteration - epoch * len(loader) < len(loader):
-        runner.logger.warning(f"epoch {epoch + 1} begins anew: its loader can't be put back to the middle of an epoch")
+    if loop.epochs_are_passes and 0 < iteration - epoch * len(loader) < len(loader):
+        runner.logger.warning(f"epoch {epoch + 1} begins anew: where in it the run was saved is not known")
         _count_anew(runner, epoch * len(loader))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from torch.utils.data import DataLoader
 
@@ -16,13 +16,21 @@ __all__ = ["BaseLoop"]
 class BaseLoop(ABC):
     """What is done with each batch, and when to stop.
 
-    A loop that keeps state beside its counters may have `state_dict()` and `load_state_dict(state)`: plain data, which
-    goes into the checkpoint.
+    A training loop counts in `_epoch` and `_iter`, and has `epoch`, `iter`, `max_epochs` and `max_iters`; the rest of what
+    the engine asks one for is here. A loop that keeps state beside its counters may have `state_dict()` and
+    `load_state_dict(state)`: plain data, which goes into the checkpoint.
+
+    Attributes:
+        epochs_are_passes: Whether each epoch is a pass over the data, so that its end is the data's end too.
 
     Args:
         runner: The runner that the loop belongs to.
         dataloader: A built loader, or the mapping to build one from.
     """
+
+    epochs_are_passes: ClassVar[bool] = True
+    max_epochs: Any
+    max_iters: Any
 
     def __init__(self, runner: Runner, dataloader: DataLoader[Any] | dict[str, Any]) -> None:
         self._runner = runner
@@ -32,6 +40,21 @@ class BaseLoop(ABC):
     def runner(self) -> Runner:
         """The runner that the loop belongs to."""
         return self._runner
+
+    @property
+    def schedule_epochs(self) -> int:
+        """Epochs that a schedule by epochs lasts where its config gives no `end`; a loop that starts over says fewer."""
+        return int(self.max_epochs)
+
+    @property
+    def schedule_iters(self) -> int:
+        """Iterations that a schedule by iterations lasts where its config gives no `end`."""
+        return int(self.max_iters)
+
+    def restore(self, epoch: int, iteration: int) -> None:
+        """Go on after `iteration` steps, `epoch` whole epochs."""
+        self._epoch = epoch
+        self._iter = iteration
 
     @abstractmethod
     def run(self) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bisect
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 from torch import nn
 from torch.utils.data import DataLoader
@@ -28,7 +28,6 @@ class TrainLoop(BaseLoop):
 
     Attributes:
         stop_training: Set by a hook to end the run after the current epoch or iteration.
-        epochs_are_passes: Whether each epoch is a pass over the data, so that its end is the data's end too.
 
     Args:
         runner: The runner that the loop belongs to.
@@ -37,8 +36,6 @@ class TrainLoop(BaseLoop):
         val_interval: Epochs or iterations from one validation to the next.
         dynamic_intervals: Pairs of (epoch or iteration, interval from there on).
     """
-
-    epochs_are_passes: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -75,16 +72,6 @@ class TrainLoop(BaseLoop):
         raise NotImplementedError
 
     @property
-    def schedule_epochs(self) -> int:
-        """Epochs that a schedule by epochs lasts where its config gives no `end`; a loop that starts over says fewer."""
-        return self.max_epochs
-
-    @property
-    def schedule_iters(self) -> int:
-        """Iterations that a schedule by iterations lasts where its config gives no `end`."""
-        return self.max_iters
-
-    @property
     def epoch(self) -> int:
         """Epochs that are finished."""
         return self._epoch
@@ -96,8 +83,7 @@ class TrainLoop(BaseLoop):
 
     def restore(self, epoch: int, iteration: int) -> None:
         """Go on after `iteration` steps, `epoch` whole epochs."""
-        self._epoch = epoch
-        self._iter = iteration
+        super().restore(epoch, iteration)
         self._resumed = True
 
     def run_step(self, idx: int, data_batch: Any) -> None:

@@ -10,7 +10,7 @@ import torch
 from noisy_run import LENGTH, Drawing, Noisy, Stream, assert_equal, every, fields, loader, newest, train
 
 from runner import Runner
-from runner.loops import EpochBasedTrainLoop
+from runner.loops import BaseLoop, EpochBasedTrainLoop
 
 PARTS = ("state_dict", "optimizer", "param_schedulers", "data", "accumulation", "ranks")
 
@@ -31,6 +31,26 @@ class OwnLoop(EpochBasedTrainLoop):
         outputs = self.runner.model.train_step(data_batch, optim_wrapper=self.runner.optim_wrapper)
         self.runner.call_hook("after_train_iter", batch_idx=idx, data_batch=data_batch, outputs=outputs)
         self._iter += 1
+
+
+class LoopOfItsOwn(BaseLoop):
+    """Not even a counter is the engine's."""
+
+    def __init__(self, runner: Runner, dataloader: Any, max_epochs: int) -> None:
+        super().__init__(runner, dataloader)
+        self.max_epochs = max_epochs
+        self.max_iters = max_epochs * len(self.dataloader)
+        self._epoch = self._iter = 0
+
+    epoch = property(lambda self: self._epoch)
+    iter = property(lambda self: self._iter)
+    run_epoch, run_iter = OwnLoop.run_epoch, OwnLoop.run_iter
+
+    def run(self) -> None:
+        self.runner.call_hook("before_train")
+        while self._epoch < self.max_epochs:
+            self.run_epoch()
+        self.runner.call_hook("after_train")
 
 
 class ShortEpochs(EpochBasedTrainLoop):
@@ -55,6 +75,10 @@ WAYS: dict[str, dict[str, Any]] = {
     "stream": {**ITERATIONS, "train_dataloader": loader(Stream())},
     "user's loader": {"train_dataloader": torch.utils.data.DataLoader(Noisy(), batch_size=4, shuffle=True)},
     "own loop": OWN,
+    "loop of its own": {
+        "train_cfg": {"type": LoopOfItsOwn, "max_epochs": 2},
+        **dict.fromkeys(("val_dataloader", "val_cfg", "val_evaluator")),
+    },
     "short epochs": {"train_cfg": {"type": ShortEpochs, "max_epochs": 3}},
     "whole epochs": {"default_hooks": every(by_epoch=True)},
     "own loop, whole epochs": {**OWN, "default_hooks": every(by_epoch=True)},

@@ -27,6 +27,7 @@ COMMANDS: Mapping[str, str] = {
     "test": "Test a checkpoint of what a config describes.",
     "show": "Print a composed config, or a part of it, with where each value came from.",
     "diff": "Print what differs between two composed configs, with where each value came from.",
+    "plan": "Show what a run will do: its schedules, when it validates and saves, and its hooks in calling order.",
     "schema": "Print the JSON Schema of configs, with every installed component.",
     "components": "List the components on offer.",
     "describe": "Print what a component's type takes.",

@@ -7,13 +7,16 @@ import functools
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 from torch.utils.data import DataLoader
 
+from runner import dist
 from runner.config.triples import TRIPLES
 from runner.dataset import build_dataloader as keyed_dataloader
 from runner.dataset import rebuild
+from runner.dist.ddp import is_model_wrapper, wrap_model
 from runner.errors import BuildError, Path
 from runner.evaluator import Evaluator
 from runner.hooks import Hook
@@ -27,15 +30,18 @@ __all__ = [
     "DEFAULT_HOOKS",
     "check_triples",
     "checkpoint_activations",
+    "compile_step",
     "dataloader",
     "evaluator",
     "hooks",
+    "init_weights",
     "model",
     "optim_wrapper",
     "param_schedulers",
     "register_hook",
     "scale_lr",
     "train_loop_type",
+    "wrapped_model",
 ]
 
 DEFAULT_HOOKS: dict[str, dict[str, Any]] = {
@@ -74,6 +80,46 @@ def model(runner: Runner, cfg: nn.Module | Mapping[str, Any], data_preprocessor:
     if not isinstance(built, nn.Module):
         raise BuildError(f"the model is to be a torch.nn.Module, and is a {type(built).__name__}", path=("model",))
     return built
+
+
+def wrapped_model(runner: Runner, cfg: nn.Module | Mapping[str, Any], data_preprocessor: Any, fields: Any) -> nn.Module:
+    """Build the model on the run's device, wrapped where several processes train it.
+
+    Raises:
+        BuildError: `sync_bn` is asked for on a CPU.
+    """
+    built = model(runner, cfg, data_preprocessor).to(runner.device)
+    if runner.distributed and fields["sync_bn"] == "torch":
+        if runner.device.type == "cpu":
+            raise BuildError("torch shares the statistics of batch norm on GPUs only", path=("sync_bn",))
+        built = nn.SyncBatchNorm.convert_sync_batchnorm(built)  # type: ignore[no-untyped-call]  # torch's stubs
+    if not runner.distributed or is_model_wrapper(built):
+        return built
+    return wrap_model(
+        built,
+        runner.device,
+        builder=runner.builder,
+        model_wrapper_cfg=fields["model_wrapper_cfg"],
+        find_unused_parameters=fields["find_unused_parameters"],
+    )
+
+
+def init_weights(model: nn.Module) -> None:
+    """Call a model's `init_weights`, if it has one, and give all ranks what rank 0 drew."""
+    initialize: Any = getattr(model, "init_weights", None)
+    if initialize is None:
+        return
+    initialize()
+    # Ranks may draw differently, and the wrapper compared them when it was made, before this.
+    for tensor in model.state_dict().values():
+        dist.broadcast(tensor)
+
+
+def compile_step(model: nn.Module, options: bool | Mapping[str, Any]) -> None:
+    """Let `torch.compile` compile the training step, where the field `compile` asks for it."""
+    if options is not False:
+        step: Any = model.train_step
+        model.train_step = torch.compile(step, **(options if isinstance(options, Mapping) else {}))  # type: ignore[assignment]  # a method, not a submodule
 
 
 def checkpoint_activations(model: nn.Module, names: str | Sequence[str] | None) -> None:

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
@@ -19,9 +18,9 @@ from runner.config import Config
 from runner.custom_imports import run_custom_imports
 from runner.dataset import Streams, set_random_seed
 from runner.device import resolve_device
-from runner.dist.ddp import is_model_wrapper, wrap_model
+from runner.dist.ddp import is_model_wrapper
 from runner.environment import AutoScaleLR, EnvCfg, Randomness, apply_env_cfg, collect_env
-from runner.errors import BuildError, CheckpointError
+from runner.errors import BuildError
 from runner.evaluator import Evaluator
 from runner.hooks import Hook, HookList
 from runner.logging import LogProcessor, MessageHub, MMLogger
@@ -148,7 +147,7 @@ class Runner:
         self._test_loop: EvaluationLoop | None = None
         self.optim_wrapper: OptimWrapper | None = None
         self.param_schedulers: list[_ParamScheduler] | dict[str, list[_ParamScheduler]] = []
-        self.model = self._set_up_model(model, data_preprocessor)
+        self.model = assemble.wrapped_model(self, model, data_preprocessor, self._fields)
         self.hooks = HookList()
         assemble.hooks(self, default_hooks, custom_hooks)
         self.dump_config()
@@ -231,22 +230,6 @@ class Runner:
             save_dir=self.log_dir,
         )
         self.logger.debug("environment: " + ", ".join(f"{key} {value}" for key, value in collect_env().items()))
-
-    def _set_up_model(self, model: Any, data_preprocessor: Any) -> nn.Module:
-        built = assemble.model(self, model, data_preprocessor).to(self.device)
-        if self.distributed and self._fields["sync_bn"] == "torch":
-            if self.device.type == "cpu":
-                raise BuildError("torch shares the statistics of batch norm on GPUs only", path=("sync_bn",))
-            built = nn.SyncBatchNorm.convert_sync_batchnorm(built)  # type: ignore[no-untyped-call]  # torch's stubs
-        if not self.distributed or is_model_wrapper(built):
-            return built
-        return wrap_model(
-            built,
-            self.device,
-            builder=self.builder,
-            model_wrapper_cfg=self._fields["model_wrapper_cfg"],
-            find_unused_parameters=self._fields["find_unused_parameters"],
-        )
 
     def close(self) -> None:
         """Close the log and the visualizer's backends, and leave the process group if this Runner joined it."""
@@ -394,7 +377,7 @@ class Runner:
         if is_first and not self._resumed:
             self.optim_wrapper.initialize_count_status(self.unwrapped_model, 0, loop.max_iters)
         if is_first:
-            self._compile()
+            assemble.compile_step(self.model, self._fields["compile"])
         return loop
 
     def _build_optimization(self) -> None:
@@ -430,21 +413,9 @@ class Runner:
         if self._initialized:
             return
         self._initialized = True
-        init_weights = getattr(self.unwrapped_model, "init_weights", None)
         self.streams.enter_step(0)
-        if init_weights is not None:
-            init_weights()
-            # Ranks may draw differently, and the wrapper compared them when it was made, before this.
-            for tensor in self.unwrapped_model.state_dict().values():
-                dist.broadcast(tensor)
+        assemble.init_weights(self.unwrapped_model)
         self.streams.capture()
-
-    def _compile(self) -> None:
-        options = self._fields["compile"]
-        if options is False:
-            return
-        step: Any = self.model.train_step
-        self.model.train_step = torch.compile(step, **(options if isinstance(options, Mapping) else {}))  # type: ignore[assignment]  # a method, not a submodule
 
     # ---- checkpoints -------------------------------------------------------------------------------------------------
 
@@ -453,7 +424,7 @@ class Runner:
         wants_to_resume = self._resume is not False
         if self._resumed or (self._has_loaded and (weights_only or not wants_to_resume)):
             return
-        found = self._find_checkpoint() if wants_to_resume else self.load_from
+        found = self.store.find(self._resume, self.load_from) if wants_to_resume else self.load_from
         if found is None:
             if wants_to_resume:
                 self.logger.info(
@@ -463,18 +434,6 @@ class Runner:
             self.resume(str(found))
         else:
             self.load_checkpoint(str(found))
-
-    def _find_checkpoint(self) -> Path | None:
-        if self._resume is True or self._resume == "auto":
-            if self.load_from is not None:
-                return Path(self.load_from)
-            return self.store.newest()
-        name = str(self._resume)
-        if name.isdecimal():
-            return self.store.at_step(int(name))
-        if not Path(name).exists():
-            raise CheckpointError(f"there is no checkpoint {name} to resume from")
-        return Path(name)
 
     def load_checkpoint(
         self,

@@ -138,6 +138,28 @@ class CheckpointStore:
         elsewhere = self._elsewhere()
         return elsewhere.newest() if elsewhere else None
 
+    def find(self, wanted: str | int, default: str | None = None) -> Path | None:
+        """Return the checkpoint that the field `resume` means.
+
+        Args:
+            wanted: True or `auto` for `default`, or the newest where there is none; else a step or a path.
+            default: The field `load_from`.
+
+        Returns:
+            None where the newest is meant and there has never been one.
+
+        Raises:
+            CheckpointError: There is no such checkpoint, or it is damaged.
+        """
+        if wanted is True or wanted == "auto":
+            return Path(default) if default is not None else self.newest()
+        name = str(wanted)
+        if name.isdecimal():
+            return self.at_step(int(name))
+        if not Path(name).exists():
+            raise CheckpointError(f"there is no checkpoint {name} to resume from")
+        return Path(name)
+
     def at_step(self, step: int) -> Path:
         """Return the checkpoint that was saved after a number of iterations.
 

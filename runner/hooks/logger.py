@@ -179,7 +179,7 @@ class LoggerHook(Hook):
     def after_val(self, runner: Runner) -> None:
         """Remember the metrics of the checkpoints that this validation made the best."""
         for key, path in _best_checkpoints(runner).items():
-            if self._best.get(key, {}).get("path") != path:
+            if Path(self._best.get(key, {}).get("path", "")).name != Path(path).name:  # the folder may have moved
                 scalars = {name: value for name, value in self._metrics.items() if isinstance(value, (int, float))}
                 self._best[key] = {"path": path, "metrics": scalars}
 

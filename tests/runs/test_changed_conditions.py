@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from noisy_run import LENGTH, SAMPLES, Noisy, every, fields, loader, train
+from noisy_run import LENGTH, SAMPLES, Noisy, Share, every, fields, loader, train
 
 from runner import Config, Runner
 from runner.registry import MODELS
@@ -103,3 +103,24 @@ def test_a_secret_of_the_environment_is_written_nowhere(
     written = [file for file in (tmp_path / "run").rglob("*") if file.is_file()]
     assert len(written) > 5
     assert not [file for file in written if b"canary" in file.read_bytes()]
+
+
+def test_a_work_directory_that_was_moved_keeps_its_best_metrics(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scores = iter([0.9, 0.1, 0.2])
+
+    class Falling(Share):
+        def compute_metrics(self, results: list[float]) -> dict[str, float]:
+            return {"share": next(scores)}
+
+    checkpoint = {"type": "CheckpointHook", "interval": 1, "save_best": "share", "rule": "greater"}
+    changes = {"val_evaluator": {"type": Falling}, "default_hooks": {"checkpoint": checkpoint}}
+    train(tmp_path / "before", **changes, train_cfg={"by_epoch": True, "max_epochs": 2})
+    (tmp_path / "before").rename(tmp_path / "after")
+    longer = {"train_cfg": {"by_epoch": True, "max_epochs": 3}, "param_scheduler": None}
+    scores = iter([0.1, 0.2])
+    train(tmp_path / "after", **changes, **longer, resume=True, log_level="INFO")
+    summary = capsys.readouterr().out.partition("Training finished")[2]
+    assert "0.9000" in summary
+    assert str(tmp_path / "after" / "best_share_epoch_1.pth") in summary

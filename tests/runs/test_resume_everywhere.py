@@ -10,6 +10,7 @@ import torch
 from noisy_run import LENGTH, Drawing, Noisy, Stream, assert_equal, every, fields, loader, newest, train
 
 from runner import Runner
+from runner.errors import CheckpointError, DamagedCheckpoint
 from runner.loops import BaseLoop, EpochBasedTrainLoop
 
 PARTS = ("state_dict", "optimizer", "param_schedulers", "data", "accumulation", "ranks")
@@ -166,3 +167,28 @@ def test_a_second_runner_in_the_process_trains_as_the_first(tmp_path: Path) -> N
     first.train()
     second.train()
     assert_equal(newest(tmp_path / "second")["state_dict"], newest(tmp_path / "first")["state_dict"])
+
+
+@pytest.mark.parametrize(("wanted", "first"), [(True, 12), ("auto", 12), (4, 4), ("4", 4), ("iter_7.pth", 7)])
+def test_resume_means_the_newest_a_step_or_a_path(tmp_path: Path, wanted: Any, first: int) -> None:
+    train(tmp_path)
+    wanted = str(tmp_path / wanted) if str(wanted).endswith(".pth") else wanted
+    _, record = train(tmp_path, resume=wanted)
+    assert [iteration for iteration, *_ in record.steps] == list(range(first, 12))
+
+
+@pytest.mark.parametrize("wanted", [99, "no_such.pth"])
+def test_a_checkpoint_that_is_not_there_is_an_error(tmp_path: Path, wanted: Any) -> None:
+    train(tmp_path, default_hooks=every(by_epoch=True))
+    with pytest.raises(CheckpointError, match=str(wanted)):
+        train(tmp_path, resume=wanted)
+
+
+def test_damaged_checkpoints_are_never_a_fresh_start(tmp_path: Path) -> None:
+    train(tmp_path, default_hooks=every(by_epoch=True))
+    for file in tmp_path.glob("*.pth"):
+        content = bytearray(file.read_bytes())
+        content[len(content) // 2] ^= 1
+        file.write_bytes(content)
+    with pytest.raises(DamagedCheckpoint, match="nothing to resume from"):
+        train(tmp_path, resume=True)

@@ -62,9 +62,8 @@ def class_attributes(
 def _of_class(cls: type, names: Sequence[str]) -> dict[str, Attribute]:
     found: dict[str, Attribute] = {}
     for depth, base in enumerate(cls.__mro__):
-        for name in names:
-            if name in vars(base):
-                value = vars(base)[name]
+        for name, value in vars(base).items():
+            if name in names:
                 plain = isinstance(value, (bool, int, float, str, tuple, list, type(None)))
                 found.setdefault(name, Attribute(value=value if plain else UNKNOWN, depth=depth))
     return found

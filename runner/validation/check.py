@@ -172,7 +172,8 @@ def _mistakes(data: Mapping[str, Any], components: Components) -> tuple[list[tup
     for name in root["required"]:
         if name not in data and name not in suggested:
             found.append((Mistake("missing; every run needs it", code="missing-key", at="key"), (name,)))
-    homes = Homes(data, components.visited)
+    lacking = {path for mistake, path in found if mistake.code == "missing-key"}
+    homes = Homes(data, components.visited, lacking)
     for mistake, path in found:
         if mistake.code == "unknown-key" and not mistake.final:
             homes.send_home(mistake, path)

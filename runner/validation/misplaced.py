@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from runner.errors import Path, dotted
@@ -25,12 +25,14 @@ class Homes:
     Args:
         data: The config.
         visited: The schema that each mapping of the config was held against, by the mapping's `id`.
+        lacking: The paths of required keys that are not there.
     """
 
-    def __init__(self, data: Mapping[str, Any], visited: Mapping[int, Schema]) -> None:
+    def __init__(self, data: Mapping[str, Any], visited: Mapping[int, Schema], lacking: Collection[Path] = ()) -> None:
         self.elsewhere: set[Path] = set()
         """Where the keys belong that were sent home."""
         self._data = data
+        self._lacking = lacking
         self._visited = visited
 
     def send_home(self, mistake: Mistake, path: Path) -> None:
@@ -59,6 +61,9 @@ class Homes:
         """The mapping that has a key of that name: of the same part of the config, or, for the top, of the fields."""
         if place and key in fields.names():
             return ()
+        lacking = [path[:-1] for path in self._lacking if path[-1] == key and path[:-1] != place]
+        if lacking:
+            return min(lacking, key=lambda path: (-_shared(path, place), len(path)))
         here = [path for path in self._in_config.get(key, ()) if path != place]
         fixed = _in_fields().get(key)
         if fixed is not None and (not place or not here):

@@ -17,6 +17,10 @@ ROWS = {
         "unknown-key", "randomness.model", None, "belongs to the top"),
     "a required argument one level up": (f"{TRAINING}optim_wrapper: {{type: OptimWrapper}}\noptimizer: {{type: SGD}}",
         "unknown-key", "optimizer", None, "belongs to optim_wrapper"),
+    "a type one level up": (
+        "model: {type: SmallConvNet}\nval_cfg: {}\nval_evaluator: {type: Accuracy}\n"
+        "val_dataloader: {sampler: {shuffle: false}, type: DefaultSampler, dataset: {type: Digits}}",
+        "unknown-key", "val_dataloader.type", None, "belongs to val_dataloader.sampler"),
     "local code under a wrong name": ("model: {type: Nowhere}\ncustom_import: {imports: [./model.py]}",
         "unknown-key", "custom_import", "custom_imports", "did you mean"),
     "local code in a wrong form": ("model: {type: Nowhere}\ncustom_imports: [./model.py]",
@@ -53,11 +57,11 @@ ROWS = {
     "a beta": (f"{TRAINING}optim_wrapper: {{optimizer: {{type: Adam, betas: [2, 0.9]}}}}",
         "out-of-range", "optim_wrapper.optimizer.betas.0", None, "below 1"),
     "clipping without a limit": (f"{TRAINING}optim_wrapper: {{{OPTIMIZER}, clip_grad: {{}}}}",
-        "missing-key", "optim_wrapper.clip_grad.max_norm", None, "'norm' needs it"),
+        "clipping-limit", "optim_wrapper.clip_grad.max_norm", None, "'norm' needs it"),
     "clipping by value without a limit": (f"{TRAINING}optim_wrapper: {{{OPTIMIZER}, clip_grad: {{type: value}}}}",
-        "missing-key", "optim_wrapper.clip_grad.clip_value", None, "'value' needs it"),
+        "clipping-limit", "optim_wrapper.clip_grad.clip_value", None, "'value' needs it"),
     "a limit of the other way of clipping": (f"{TRAINING}optim_wrapper: {{{OPTIMIZER}, clip_grad: {{clip_value: 1}}}}",
-        "unknown-key", "optim_wrapper.clip_grad.clip_value", None, "belongs to 'type: value'"),
+        "clipping-limit", "optim_wrapper.clip_grad.clip_value", None, "belongs to 'type: value'"),
     "a weight decay": (f"{TRAINING}optim_wrapper: {{optimizer: {{type: AdamW, weight_decay: -1}}}}",
         "out-of-range", "optim_wrapper.optimizer.weight_decay", None, "at least 0"),
 }  # fmt: skip

@@ -33,6 +33,6 @@ def clipping_limit(context: Context) -> Iterator[Problem]:
     for key in strangers:
         other = next(name for name in _KEYS if key in _KEYS[name])
         message = f"it belongs to 'type: {other}', and this is '{kind}', which takes {listed(keys)}"
-        yield context.problem("unknown-key", (*_PLACE, key), message)
+        yield context.problem("clipping-limit", (*_PLACE, key), message)
     if limit not in clip and not strangers:
-        yield context.problem("missing-key", (*_PLACE, limit), f"missing; '{kind}' needs it")
+        yield context.problem("clipping-limit", (*_PLACE, limit), f"missing; '{kind}' needs it")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -19,6 +20,7 @@ __all__ = [
     "known_format",
     "normalize",
     "override",
+    "write_out",
 ]
 
 
@@ -31,6 +33,18 @@ def known_format(*formats: str) -> Callable[[str], str]:
         return value
 
     return check
+
+
+def write_out(file: str, text: str) -> None:
+    """Write what `--out FILE` asks for.
+
+    Raises:
+        typer.BadParameter: The file can't be written.
+    """
+    try:
+        Path(file).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise typer.BadParameter(f"'{file}' can't be written: {error.strerror}", param_hint="--out") from error
 
 
 Overrides = Annotated[

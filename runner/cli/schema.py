@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from runner.cli.arguments import For, Format
+from runner.cli.arguments import For, Format, write_out
 from runner.cli.loading import file_argument, on_offer
 from runner.errors import RunnerError
 from runner.validation.bundle import bundle, require_schema
@@ -41,7 +41,7 @@ def schema(
     if out is None:
         typer.echo(text)
     else:
-        Path(out).write_text(text + "\n", encoding="utf-8")
+        write_out(out, text + "\n")
 
 
 def _install(names: list[str]) -> None:

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from runner.cli.arguments import Configs, Overrides, SkipOthers, Unset, Verbose, known_format
+from runner.cli.arguments import Configs, Overrides, SkipOthers, Unset, Verbose, known_format, write_out
 from runner.cli.failure import CONFIG, FINE
 from runner.cli.loading import composed, config_files
 from runner.errors import Problem
@@ -64,7 +64,7 @@ def validate(
     if out is None:
         typer.echo(text, nl=False)
     else:
-        Path(out).write_text(text, encoding="utf-8")
+        write_out(out, text)
     return CONFIG if any(problem.severity == "error" for _, problem in each_once(reports)) else FINE
 
 

@@ -48,6 +48,8 @@ def test_version(cli):
         (["test", "cfg.yaml", "a=1"], "'a=1' is no file"),
         (["show", "a=1"], "'a=1' is no file"),
         (["schema", "--for", "a=1"], "'a=1' is no file"),
+        (["schema", "--out", "nowhere/schema.json"], "'nowhere/schema.json' can't be written: No such file"),
+        (["validate", "cfg.yaml", "--out", "nowhere/found.txt"], "'nowhere/found.txt' can't be written"),
         (["train", "cfg.yaml", "a=1"], "An override is written `-o KEY=VALUE`."),
         (["components", "metrik"], "'metrik' is no kind; did you mean 'metric'?"),
         (["describe", "SGDD"], "no installed plugin offers a component called 'SGDD'; did you mean 'SGD'?"),

@@ -6,6 +6,7 @@ Data sets are opened, and nothing is read from them.
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -38,7 +39,8 @@ def build_problems(config: Config) -> list[Problem]:
     bench = _Bench(config)
     bench.attempt(("custom_imports",), lambda: run_custom_imports(config))
     if not bench.problems:
-        bench.build_all()
+        with bench.logger.current(), bench.message_hub.current():
+            bench.build_all()
     return sorted(bench.problems, key=lambda problem: problem.origin.line if problem.origin else 0)
 
 
@@ -86,6 +88,7 @@ class _Bench:
         self.val_loop = None
         self.unwrapped_model: nn.Module | None = None
         self.optim_wrapper: Any = None
+        self.train_dataloader, self.val_dataloader, self.test_dataloader = (self.data.get(name) for name in _LOADERS)
         self.train_loop: TrainLoop | None = None
 
     def report(self, path: Path, error: Exception) -> None:
@@ -124,6 +127,7 @@ class _Bench:
             for name in _LOADERS
             if data.get(name) is not None
         }
+        vars(self).update({name: loader for name, loader in loaders.items() if loader is not None})
         for name in _EVALUATORS:
             if data.get(name) is not None:
                 self.attempt((name,), partial(assemble.evaluator, runner, data[name], (name,)))
@@ -166,6 +170,9 @@ class _Bench:
         runner, data = cast("Any", self), self.data
         if data.get("train_cfg") is None or loader is None or self.unwrapped_model is None:
             return
+        with contextlib.suppress(RuntimeError):  # too large even for memory that nobody writes to: meta has to do
+            # An optimizer may ask which device it is on; what the weights are, none asks.
+            self.unwrapped_model.to_empty(device="cpu")
         cfg = assemble.train_loop_type(data["train_cfg"])
         self.train_loop = self.attempt(
             ("train_cfg",), lambda: self.builder.build("loop", cfg, ("train_cfg",), runner=self, dataloader=loader)

@@ -352,7 +352,7 @@ class Runner:
 
     def train(self) -> nn.Module:
         """Train, and validate in between; returns the model."""
-        with self.message_hub.current(), self.logger.current():
+        with self.message_hub.current(), self.logger.current(), self.visualizer.current():
             loop = self.prepare_training()
             self.model = loop.run() or self.model
             self.call_hook("after_run")
@@ -400,7 +400,7 @@ class Runner:
         return self._evaluate(self.test_loop)
 
     def _evaluate(self, loop: EvaluationLoop) -> dict[str, Any]:
-        with self.message_hub.current(), self.logger.current():
+        with self.message_hub.current(), self.logger.current(), self.visualizer.current():
             self.call_hook("before_run")
             self._init_weights()
             self._load_or_resume(weights_only=True)

@@ -150,6 +150,18 @@ def test_lines_at_an_epochs_end(training, arguments, steps, written):
     assert [row["step"] for row in training.rows] == written
 
 
+def test_scalars_are_in_the_file_before_a_checkpoint_is(training):
+    training.hooks(interval=1, min_line_seconds=1000.0).begin()
+    training.call("before_train_epoch")
+    training.step(0)
+    training.step(1)
+    training.step(2)
+    assert [row["step"] for row in training.rows] == [1]
+    assert training.screen.count("Epoch(train)") == 1
+    training.call("before_save_checkpoint", checkpoint={})
+    assert [row["step"] for row in training.rows] == [1, 2, 3]
+
+
 def test_the_experiment_is_named_at_intervals(training):
     training.hooks(interval_exp_name=3).begin()
     training.epoch()

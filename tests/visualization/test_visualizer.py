@@ -74,6 +74,37 @@ def test_scalars_are_lines_of_json(visualizer, tmp_path):
     assert json.loads((tmp_path / "vis_data" / "more.json").read_text()) == lines[1]
 
 
+def test_what_is_queued_keeps_its_place(visualizer, tmp_path):
+    def steps():
+        file = tmp_path / "vis_data" / "scalars.json"
+        return [json.loads(line)["step"] for line in file.read_text().splitlines()] if file.exists() else []
+
+    visualizer.queue_scalars({"a": 1.0}, 1)
+    visualizer.queue_scalars({"a": 2.0}, 2, "more.json")
+    assert steps() == []
+    visualizer.add_scalar("a", 3.0, 3)
+    assert steps() == [1, 2, 3]
+    assert json.loads((tmp_path / "vis_data" / "more.json").read_text()) == {"a": 2.0, "step": 2}
+    visualizer.queue_scalars({"a": 4.0}, 4)
+    visualizer.flush()
+    assert steps() == [1, 2, 3, 4]
+    visualizer.queue_scalars({"a": 5.0}, 5)
+    visualizer.close()
+    assert steps() == [1, 2, 3, 4, 5]
+
+
+def test_what_is_queued_is_kept_when_a_run_fails(visualizer, tmp_path):
+    def run():
+        with visualizer.current():
+            assert Visualizer.get_current_instance() is visualizer
+            visualizer.queue_scalars({"a": 1.0}, 1)
+            raise RuntimeError("halt")
+
+    with pytest.raises(RuntimeError, match="halt"):
+        run()
+    assert json.loads((tmp_path / "vis_data" / "scalars.json").read_text()) == {"a": 1.0, "step": 1}
+
+
 @pytest.mark.parametrize("file_path", ["scalars.json", "x.txt"])
 def test_a_further_file_is_another_json_file(visualizer, file_path):
     with pytest.raises(ValueError, match="file_path must"):

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["COMMANDS", "run"]
 
 COMMANDS: Mapping[str, str] = {
+    "init": "Write a config to start from, for a task, with what is installed.",
     "validate": "Find every mistake in configs, without running anything.",
     "train": "Train what a config describes.",
     "test": "Test a checkpoint of what a config describes.",

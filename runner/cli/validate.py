@@ -14,6 +14,7 @@ import typer
 from runner.cli.arguments import Configs, Overrides, SkipOthers, Unset, Verbose, known_format, write_out
 from runner.cli.failure import CONFIG, FINE
 from runner.cli.loading import composed, config_files
+from runner.cli.refreshing import refreshed
 from runner.errors import Problem
 from runner.validation import check, render_json, render_text
 from runner.validation.report import Report, each_once
@@ -52,6 +53,7 @@ def validate(
     reports = []
     for name in found.files:
         composition = composed(name, override, unset)
+        refreshed(composition)
         problems = check(
             composition, missing_types="warning" if missing_types == "warn" else "error", check_paths=check_paths
         )

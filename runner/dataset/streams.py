@@ -27,9 +27,12 @@ _POSITION: Final = struct.Struct("<QQqq")
 _SEEDS: Final = struct.Struct("<QQI")
 _MASK: Final = (1 << 64) - 1
 
-_python_seed = random.seed
 _numpy_seed = np.random.seed
-_blake2b = hashlib.blake2b
+_python: Final[Any] = random._inst  # noqa: SLF001 - what `random.seed` and its kin are methods of
+_python_seed: Final = super(random.Random, _python).seed
+"""What `random.seed` does with an integer, but for forgetting the other half of a pair that `random.gauss` made."""
+
+_hashers: Final[dict[str, Any]] = {}
 
 
 def key(seed: int, epoch: int, rank: int, index: int, purpose: str) -> bytes:
@@ -42,14 +45,20 @@ def key(seed: int, epoch: int, rank: int, index: int, purpose: str) -> bytes:
         index: Of the batch in the epoch, or of the iteration.
         purpose: What is drawn, so that two uses of one position differ; at most 16 bytes.
     """
-    position = _POSITION.pack(seed & _MASK, epoch & _MASK, rank, index)
-    return _blake2b(position, digest_size=20, person=purpose.encode()).digest()
+    blank = _hashers.get(purpose)
+    if blank is None:
+        blank = _hashers[purpose] = hashlib.blake2b(digest_size=20, person=purpose.encode())
+    hasher = blank.copy()
+    hasher.update(_POSITION.pack(seed & _MASK, epoch & _MASK, rank, index))
+    digest: bytes = hasher.digest()
+    return digest
 
 
 def key_generators(digest: bytes) -> None:
     """Seed Python's, NumPy's and torch's generators from a key (7 us, where `torch.manual_seed` takes 150)."""
     for_python, for_torch, for_numpy = _SEEDS.unpack(digest)
     _python_seed(for_python)
+    _python.gauss_next = None
     _numpy_seed(for_numpy)
     torch.default_generator.manual_seed(for_torch)
 
@@ -81,6 +90,7 @@ class Streams:
                 self._generator.set_state(self._accelerator)
         for_python, _, for_numpy = _SEEDS.unpack(key(self.seed, 0, self.rank, iteration, "step"))
         _python_seed(for_python)
+        _python.gauss_next = None
         _numpy_seed(for_numpy)
 
     def leave_step(self) -> None:

@@ -28,6 +28,7 @@ class IterTimerHook(Hook):
         self._last = 0.0
         self._train_seconds = 0.0
         self._first_iter = 0
+        self._max_iters = 0
         self._eval_seconds = 0.0
         self._eval_steps: int | None = None
 
@@ -38,6 +39,7 @@ class IterTimerHook(Hook):
 
     def before_train_epoch(self, runner: Runner) -> None:
         """Start the clock."""
+        self._max_iters = runner.max_iters
         self._last = perf_counter()
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
@@ -54,7 +56,7 @@ class IterTimerHook(Hook):
         self._train_seconds += seconds
         hub, step = runner.message_hub, runner.iter + 1
         hub.update_scalar("train/time", seconds)
-        hub.update_info("eta", self._train_seconds / (step - self._first_iter) * (runner.max_iters - step))
+        hub.update_info("eta", self._train_seconds / (step - self._first_iter) * (self._max_iters - step))
 
     def _before_epoch(self, runner: Runner, mode: str = "train") -> None:
         self._eval_seconds = 0.0

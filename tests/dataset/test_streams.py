@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+import struct
 
 import numpy as np
 import pytest
@@ -44,6 +45,18 @@ def steps(streams, count, between=lambda: None):
         streams.leave_step()
         between()
     return drawn
+
+
+def test_a_key_seeds_as_the_generators_own_seed_does():
+    random.gauss(0, 1)
+    key_generators(struct.pack("<QQI", 2**63 + 5, 6, 7))
+    drawn = [random.gauss(0, 1), random.gauss(0, 1), random.getstate()], np.random.normal(), torch.rand(2)
+    random.seed(2**63 + 5)
+    np.random.seed(7)
+    torch.manual_seed(6)
+    assert drawn[0] == [random.gauss(0, 1), random.gauss(0, 1), random.getstate()]
+    assert drawn[1] == np.random.normal()
+    assert torch.equal(drawn[2], torch.rand(2))
 
 
 def test_what_is_drawn_between_steps_changes_nothing():

@@ -14,7 +14,9 @@ import typer
 from runner.cli.arguments import Configs, Overrides, SkipOthers, Unset, Verbose, known_format, write_out
 from runner.cli.failure import CONFIG, FINE
 from runner.cli.loading import composed, config_files
+from runner.cli.processes import announce_own_code
 from runner.cli.refreshing import refreshed
+from runner.config import Composition, Config
 from runner.errors import Problem
 from runner.validation import check, render_json, render_text
 from runner.validation.report import Report, each_once
@@ -42,6 +44,9 @@ def validate(
         "error", "--missing-types", metavar="error|warn", help="What an unknown type is, where plugins are missing."
     ),
     check_paths: bool = typer.Option(False, "--check-paths", help="Look for the files and folders that are read."),
+    build: bool = typer.Option(
+        False, "--build", help="Then import and build every component: your own code runs, and a model takes no memory."
+    ),
     out: Annotated[str | None, typer.Option("--out", metavar="FILE", help="Write it here instead.")] = None,
     skip_others: SkipOthers = False,
     verbose: Verbose = False,
@@ -57,6 +62,8 @@ def validate(
         problems = check(
             composition, missing_types="warning" if missing_types == "warn" else "error", check_paths=check_paths
         )
+        if build and not any(problem.severity == "error" for problem in problems):
+            problems += _built(composition)
         reports.append(Report(config=name, problems=problems, sources=composition.sources))
     text = _rendered(reports, fmt, color=out is None and sys.stdout.isatty())
     if fmt == "text":
@@ -68,6 +75,14 @@ def validate(
     else:
         write_out(out, text)
     return CONFIG if any(problem.severity == "error" for _, problem in each_once(reports)) else FINE
+
+
+def _built(composition: Composition) -> list[Problem]:
+    config = Config.from_composition(composition)
+    announce_own_code(config)
+    from runner.trial import build_problems
+
+    return build_problems(config)
 
 
 def _rendered(reports: Sequence[Report], fmt: str, *, color: bool) -> str:

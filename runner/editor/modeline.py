@@ -20,7 +20,7 @@ def modeline(schema: str) -> str:
 
 def schema_in(text: str) -> str | None:
     """What a config's modeline names; None where it has none."""
-    found = _MODELINE.search(text)
+    found = _MODELINE.search(text.removeprefix("\ufeff"))
     return found[1] if found else None
 
 
@@ -29,9 +29,10 @@ def with_modeline(text: str, schema: str) -> str:
 
     A modeline that is there is changed in its place; a new one becomes the first line.
     """
-    line = modeline(schema)
-    if _MODELINE.search(text):
-        return _MODELINE.sub(lambda _: line, text, count=1)
     mark = "\ufeff" if text.startswith("\ufeff") else ""
+    rest = text.removeprefix(mark)
+    line = modeline(schema)
+    if _MODELINE.search(rest):
+        return mark + _MODELINE.sub(lambda _: line, rest, count=1)
     end = "\r\n" if "\r\n" in text else "\n"
-    return mark + line + end + text.removeprefix(mark)
+    return mark + line + end + rest

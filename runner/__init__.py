@@ -8,6 +8,7 @@ The map of the house, from a text to a trained model:
 - `plugin`: who provides what; `registry` is MMEngine's face on it
 - `signature`: a constructor, read from its source, to parameters
 - `validation`: a config to its problems
+- `editor`: the schema where editors find it; `starter`: configs to start from
 - `cli`: the commands
 
 Above this line nothing imports torch. Below it:

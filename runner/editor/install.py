@@ -49,7 +49,7 @@ def workspace(path: Path) -> Path:
     It holds `.runner`, `.vscode`, `.git` or `pyproject.toml`; the home directory is none. Without one, it is the folder
     itself, or the one that the file lies in.
     """
-    start = path.resolve() if path.is_dir() else path.resolve().parent
+    start = _absolute(path) if path.is_dir() else _absolute(path).parent
     home = Path.home()
     for folder in (start, *start.parents):
         if folder == home:
@@ -103,7 +103,7 @@ def refresh(composition: Composition) -> list[Path]:
         _write_schema(shared, LocalCode(catalog=default_plugins().catalog), _shared_mark())
         old.append(shared)
     named = schema_in(composition.sources.get(str(file), ""))
-    own = (file.parent / named).resolve() if named and "://" not in named else None
+    own = _absolute(file.parent / named) if named and "://" not in named else None
     if own is not None and own != shared and (mark := written(own)) is not None:
         local = _local(composition)
         if mark != (now := fingerprint(local.catalog, local.folders)):
@@ -115,12 +115,12 @@ def refresh(composition: Composition) -> list[Path]:
 def _install_config(file: Path, local: LocalCode) -> Iterator[Written]:
     root = workspace(file)
     if local.folders:
-        inside = file.resolve().relative_to(root)
+        inside = _absolute(file).relative_to(root)
         schema = root / FOLDER / inside.with_name(f"{inside.stem}.schema.json")
     else:
         schema = root / FOLDER / SHARED
     yield _with_schema(schema, local)
-    reference = Path(os.path.relpath(schema, file.resolve().parent)).as_posix()
+    reference = Path(os.path.relpath(schema, _absolute(file).parent)).as_posix()
     text = _read(file)
     yield _write(file, "modeline", text, with_modeline(text, reference))
 
@@ -141,7 +141,7 @@ def _install_folder(folder: Path) -> list[Written]:
         if local.folders:
             done += _install_config(file, local)
         else:
-            shared.append(file.resolve().relative_to(root))
+            shared.append(_absolute(file).relative_to(root))
     if shared:
         target = root / settings.FILE
         before = _read(target) if target.exists() else ""
@@ -152,12 +152,17 @@ def _install_folder(folder: Path) -> list[Written]:
 
 def _patterns(folder: Path, root: Path, configs: Sequence[Path]) -> list[str]:
     """Which files have the schema: all YAML of the folder, or, of a whole workspace, of its folders that hold configs."""
-    if folder.resolve() != root:
-        tops = [folder.resolve().relative_to(root).as_posix()]
+    if _absolute(folder) != root:
+        tops = [_absolute(folder).relative_to(root).as_posix()]
     else:
         tops = sorted({file.parts[0] for file in configs if len(file.parts) > 1})
     single = [file.as_posix() for file in configs if len(file.parts) == 1]
     return [f"{top}/**/*.{suffix}" for top in tops for suffix in ("yaml", "yml")] + single
+
+
+def _absolute(path: Path) -> Path:
+    """The path from the root on; links are not followed, since an editor does not follow them either."""
+    return Path(os.path.abspath(path))  # noqa: PTH100 - Path.absolute leaves `..` in it
 
 
 def _composed(file: Path) -> Composition:

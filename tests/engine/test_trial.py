@@ -70,6 +70,9 @@ def test_a_dry_run_takes_a_step_of_each_kind(
 def test_validate_build_prints_them_like_any_problem(capsys: pytest.CaptureFixture[str]) -> None:
     more = ["-o", "optim_wrapper.optimizer={_delete_: true, type: SGD, nesterov: true}", "--build"]
     assert run(["validate", str(DIGITS), *more]) == 1
-    assert "error[build-failed] optim_wrapper: ValueError: Nesterov momentum requires a momentum" in capsys.readouterr().out
+    assert (
+        "error[build-failed] optim_wrapper: ValueError: Nesterov momentum requires a momentum"
+        in capsys.readouterr().out
+    )
     assert run(["validate", str(DIGITS), "--build"]) == 0
     assert capsys.readouterr().out == f"{DIGITS}: no problems\n"

@@ -18,8 +18,8 @@ ROWS = {
     "a required argument one level up": (f"{TRAINING}optim_wrapper: {{type: OptimWrapper}}\noptimizer: {{type: SGD}}",
         "unknown-key", "optimizer", None, "belongs to optim_wrapper"),
     "a type one level up": (
-        "model: {type: SmallConvNet}\nval_cfg: {}\nval_evaluator: {type: Accuracy}\n"
-        "val_dataloader: {sampler: {shuffle: false}, type: DefaultSampler, dataset: {type: Digits}}",
+        ("model: {type: SmallConvNet}\nval_cfg: {}\nval_evaluator: {type: Accuracy}\n"
+        "val_dataloader: {sampler: {shuffle: false}, type: DefaultSampler, dataset: {type: Digits}}"),
         "unknown-key", "val_dataloader.type", None, "belongs to val_dataloader.sampler"),
     "local code under a wrong name": ("model: {type: Nowhere}\ncustom_import: {imports: [./model.py]}",
         "unknown-key", "custom_import", "custom_imports", "did you mean"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
@@ -14,10 +15,13 @@ __all__ = ["refreshed"]
 
 def refreshed(composition: Composition) -> None:
     """Refresh the schemas that `runner schema --install` has put beside a config, and say so."""
+    file = Path(composition.filename).absolute()
+    if not any((folder / ".runner").is_dir() for folder in file.parents):
+        return  # what is installed lies there; without it, nothing more has to be imported
     from runner.editor import refresh
 
     try:
-        for file in refresh(composition):
-            typer.echo(f"{file}: brought up to date with the installed components, for editors", err=True)
+        for schema in refresh(composition):
+            typer.echo(f"{schema}: brought up to date with the installed components, for editors", err=True)
     except OSError as error:
         typer.echo(f"the schema for editors is out of date and can't be written: {error}", err=True)

@@ -123,8 +123,8 @@ def _classification(catalog: Catalog, choices: Choices, config: str) -> dict[str
 
 
 def _custom(catalog: Catalog, choices: Choices, config: str) -> dict[str, str]:
-    for option in ("dataset", "model"):
-        if getattr(choices, option) is not None:
+    for option, choice in (("dataset", choices.dataset), ("model", choices.model)):
+        if choice is not None:
             raise RunnerError(f"the task 'custom' brings its own {option}, in model.py; leave out --{option}")
     text = _head("A model, a data set and a metric of your own, in model.py", config)
     text += "\ncustom_imports:\n"

@@ -37,7 +37,7 @@ def test_version(cli):
     ("arguments", "says"),
     [
         (["validat", "cfg.yaml"], "there is no command 'validat'; did you mean 'validate'?"),
-        (["xyzzy"], "the commands are validate, train, "),
+        (["xyzzy"], "the commands are init, validate, train, "),
         (["validate"], "Missing argument 'CFG...'"),
         (["validate", "cfg.yaml", "--formt", "json"], "--format"),
         (["validate", "cfg.yaml", "--format", "xml"], "'xml' is no format; give text, json, github or sarif"),

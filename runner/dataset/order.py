@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections import deque
 from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import Any, TypeAlias
 
 import torch
 from torch.utils.data import BatchSampler, SequentialSampler
@@ -21,18 +21,13 @@ _DRAW_NOTHING = (DefaultSampler, InfiniteSampler, SequentialSampler, Distributed
 """Samplers whose order is a function of their seed and epoch, whatever state the global generators are in."""
 
 
-class Fetch(NamedTuple):
-    """What a worker is asked for; the first two are its key.
+Fetch: TypeAlias = tuple[int, int, Any]
+"""What a worker is asked for: the epoch, the batch, the indices.
 
-    Attributes:
-        epoch: From 0; always 0 with an endless sampler, whose batches are counted through.
-        batch: The batch's number in the epoch, from 0.
-        indices: The batch's samples; a single index where the loader does not batch.
-    """
-
-    epoch: int
-    batch: int
-    indices: Any
+The epoch counts from 0; it is always 0 with an endless sampler, whose batches are counted through. So does the batch's
+number in it. The indices are the batch's samples; a single index where the loader does not batch. A plain tuple, since
+each is pickled for a worker.
+"""
 
 
 class Order:
@@ -81,7 +76,7 @@ class Order:
             everything = self._keyed(epoch, 0) if self._draws else iter(self._source)
             source = itertools.islice(everything, first, None)
         for batch, indices in enumerate(source, first):
-            yield Fetch(epoch, batch, indices)
+            yield epoch, batch, indices
 
     def _rekey(self, generator: Any, epoch: int) -> None:
         """Start a sampler's own generator anew, so that a restarted epoch draws what it drew before."""
@@ -125,7 +120,7 @@ class Pass:
 
     def _counted(self, fetches: Iterator[Fetch]) -> Iterator[Fetch]:
         for fetch in fetches:
-            self.sizes.append(len(fetch.indices))
+            self.sizes.append(len(fetch[2]))
             yield fetch
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import torch
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from runner.config import Config
 
 __all__ = ["BaseVisBackend", "LocalVisBackend"]
+
+_PLAIN: Final = (float, int)
 
 
 class BaseVisBackend:
@@ -183,7 +185,7 @@ class LocalVisBackend(BaseVisBackend):
             raise ValueError(
                 f"LocalVisBackend: file_path must end with .json and not be {self.scalar_save_file!r}, got {file_path!r}"
             )
-        values = {name: each if each.__class__ is float else _number(name, each) for name, each in scalar_dict.items()}
+        values = {name: each if type(each) in _PLAIN else _number(name, each) for name, each in scalar_dict.items()}
         values.setdefault("step", step)
         line = json.dumps(values)
         self._file(self.scalar_save_file).append(line)

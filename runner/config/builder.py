@@ -6,6 +6,7 @@ one that does not is raised as `Fatal`. Aliases are counted as what they expand 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
 from runner.config.nodes import Entry, Node, NodeList, NodeMap, Scalar, closest
@@ -115,6 +116,13 @@ class Builder:
         """Note a mistake at the place that the walk has reached."""
         path = dotted(self.path())
         self.problems.append(Problem(code=code, path=path, message=message, origin=mark, suggestion=suggestion))
+
+    def beside_key(self, mark: Location) -> Location:
+        """Where a value that is left empty would stand: ruamel.yaml places it at whatever comes next, lines below."""
+        key = self._frames[-1].key_mark if self._frames else None
+        if key is None or key.line == mark.line:
+            return mark
+        return replace(key, column=key.column + key.width + 1, width=1)
 
     def path(self) -> Path:
         """Where the walk is."""

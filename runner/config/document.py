@@ -157,6 +157,8 @@ class _YamlReader:
     def scalar(self, event: Any) -> None:
         mark = self.mark(event)
         tag, text = event.tag, event.value
+        if not text and event.style is None:
+            mark = self.builder.beside_key(mark)
         if tag is None and event.style is None:
             self.builder.scalar(self.typed(text, mark), event.anchor, plain=text)
             return

@@ -29,20 +29,23 @@ def file_argument(name: str) -> Path:
     return Path(name)
 
 
-def config_files(names: Sequence[str], *, skip_others: bool, verbose: bool) -> Found:
+def config_files(names: Sequence[str], *, skip_others: bool, verbose: bool, parts: bool = False) -> Found:
     """The configs that files, folders and patterns stand for.
 
     Args:
         names: What was given on the command line.
         skip_others: Skip named files that are no configs.
         verbose: Say which files are skipped.
+        parts: Take files too that other configs are made of.
 
     Raises:
         typer.BadParameter: A folder or a pattern holds no config, so that checking it would say nothing.
     """
     from runner.validation import fields
 
-    found = find_configs([str(file_argument(name)) for name in names], fields.names(), skip_others=skip_others)
+    found = find_configs(
+        [str(file_argument(name)) for name in names], fields.names(), skip_others=skip_others, parts=parts
+    )
     if verbose:
         for file in found.skipped:
             typer.echo(f"skipped: {file} has neither model nor _base_ at its top", err=True)

@@ -35,7 +35,9 @@ class Found:
     several: bool = False
 
 
-def find_configs(names: Sequence[str], known: Collection[str], *, skip_others: bool = False) -> Found:
+def find_configs(
+    names: Sequence[str], known: Collection[str], *, skip_others: bool = False, parts: bool = False
+) -> Found:
     """Look for the files that names stand for.
 
     A file is taken as it is. In a folder and everything below it, and of what a pattern (`*`, `?`, `[…]`, `**`) fits,
@@ -45,6 +47,7 @@ def find_configs(names: Sequence[str], known: Collection[str], *, skip_others: b
         names: Files, folders and patterns.
         known: The fields that configs have at their top.
         skip_others: Skip files that are no configs also where they are named.
+        parts: Take parts too: files with nothing but fields at their top, for others to build on.
     """
     files: dict[str, str] = {}  # by their real paths, so that each is there once
     skipped: dict[str, str] = {}
@@ -56,7 +59,7 @@ def find_configs(names: Sequence[str], known: Collection[str], *, skip_others: b
             continue
         before = len(files)
         for file in below if below is not None else [name]:
-            kept = files if is_config(file, known) else skipped
+            kept = files if is_config(file, known, parts=parts) else skipped
             kept.setdefault(os.path.realpath(file), file)
         if below is not None and len(files) == before and not any(os.path.realpath(file) in files for file in below):
             empty.append(name)
@@ -65,7 +68,7 @@ def find_configs(names: Sequence[str], known: Collection[str], *, skip_others: b
     return Found(files=list(files.values()), skipped=others, empty=empty, several=several)
 
 
-def is_config(file: str, known: Collection[str]) -> bool:
+def is_config(file: str, known: Collection[str], *, parts: bool = False) -> bool:
     """Whether a file is a config: it has `model` or `_base_` at its top.
 
     One of them misspelt counts where the file has other fields of a config, or a component under that key.
@@ -73,6 +76,7 @@ def is_config(file: str, known: Collection[str]) -> bool:
     Args:
         file: A YAML or JSON file.
         known: The fields that configs have at their top.
+        parts: Say yes to a part too: a file with nothing but fields at its top.
     """
     try:
         with open(file, "rb") as stream:  # noqa: PTH123 - the name is a text
@@ -86,7 +90,7 @@ def is_config(file: str, known: Collection[str]) -> bool:
         return False
     keys = root.entries
     near = [key for key in keys if key not in known and closest(key, _MARKS)]
-    sure = any(key in _MARKS for key in keys)
+    sure = any(key in _MARKS for key in keys) or (parts and bool(keys) and all(key in known for key in keys))
     return sure or (bool(near) and any(key in known or find(root, (key, "type")) is not None for key in keys))
 
 

@@ -36,7 +36,13 @@ def format_text(text: str, fields: Sequence[str]) -> str:
     whole = text if text.endswith("\n") else f"{text}\n"
     if not means_the_same(text, whole):
         raise CannotFormat("it ends in the middle of a text; put a line break at its end")
-    after = indented(ordered(spaced(whole), fields))
+    from ruamel.yaml.error import YAMLError
+
+    try:
+        # What changes places is indented before, so that no comment falls into a text, and after, for what is above it.
+        after = indented(ordered(indented(spaced(whole)), fields))
+    except YAMLError as error:
+        raise CannotFormat("it could not be read any more; please report this with the file") from error
     if not means_the_same(text, after):
         raise CannotFormat("it would not mean the same; please report this with the file")
     if Counter(Syntax(whole).comments) != Counter(Syntax(after).comments):

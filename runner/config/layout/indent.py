@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from runner.config.layout.spacing import before_comment
 from runner.config.layout.syntax import CannotFormat, Span, Syntax
 
 __all__ = ["indented"]
@@ -175,13 +174,16 @@ def _begun(layout: _Layout, number: int, line: str) -> str:
     rest = line[plan.rest - start :]
     if number + 1 in layout.inside:
         return lead + rest  # it ends in the middle of a value, whose spaces may count
-    end = syntax.content_ends.get(number, plan.rest)
-    comment = line[end - start :].strip()
-    if not comment.startswith("#"):
+    if number not in syntax.comment_columns:
         return f"{lead}{rest}".rstrip()
-    content = (lead + line[plan.rest - start : end - start]).rstrip()
-    column = len(line.rstrip()) - len(comment)
-    gap = before_comment(len(content), column) if content != line[: end - start] else " " * (column - len(content))
+    end = syntax.content_ends[number] - start
+    content = (lead + line[plan.rest - start : end]).rstrip()
+    comment = line[syntax.comment_columns[number] :].rstrip()
+    gap = (
+        line[end : syntax.comment_columns[number]]
+        if content == line[:end]
+        else syntax.before_comment(number, len(content))
+    )
     return f"{content}{gap}{comment}"
 
 

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from runner.config.layout.syntax import Syntax, Token
 
-__all__ = ["before_comment", "spaced"]
+__all__ = ["spaced"]
 
 _OPENING = frozenset({"FlowMappingStart", "FlowSequenceStart"})
 _CLOSING = frozenset({"FlowMappingEnd", "FlowSequenceEnd"})
@@ -45,11 +45,6 @@ def spaced(text: str) -> str:
     return _edited(text, edits)
 
 
-def before_comment(content: int, column: int) -> str:
-    """The space before a comment that stood in a column, where the line's content ends in another now."""
-    return " " * (column - content if column > content else 2)
-
-
 def _gap(one: Token, other: Token, gap: str, *, in_brackets: bool) -> str:
     """What is to stand between two tokens of a line."""
     if one.kind == "Value" and other.kind in {*_CLOSING, "FlowEntry"}:
@@ -67,15 +62,12 @@ def _gap(one: Token, other: Token, gap: str, *, in_brackets: bool) -> str:
 
 
 def _comment(syntax: Syntax, line: int, change: int) -> list[tuple[int, int, str]]:
-    """Keep the comment at the end of a line in its column."""
-    end = syntax.content_ends.get(line)
-    stop = syntax.text.index("\n", syntax.line_start(line))
-    rest = syntax.text[end:stop] if end is not None and end <= stop else ""
-    if end is None or not rest.lstrip().startswith("#"):
+    """Keep the comment at the end of a line in its place."""
+    if line not in syntax.comment_columns:
         return []
-    start = stop - len(rest.lstrip())
-    column = syntax.column(end)
-    return [(end, start, before_comment(column + change, syntax.column(start)))]
+    end = syntax.content_ends[line]
+    start = syntax.line_start(line) + syntax.comment_columns[line]
+    return [(end, start, syntax.before_comment(line, syntax.column(end) + change))]
 
 
 def _blank(syntax: Syntax) -> list[tuple[int, int, str]]:

@@ -12,6 +12,10 @@ from typing import Any, Literal, NamedTuple
 __all__ = ["CannotFormat", "Span", "Syntax", "Token"]
 
 
+_NEAR = 2
+"""Spaces before a comment that is meant to be near, and where there is no room in its column."""
+
+
 class CannotFormat(Exception):  # noqa: N818 - it says why, and is no error of the config
     """A text is right, and of a form that is left as it is."""
 
@@ -118,7 +122,31 @@ class Syntax:
     @cached_property
     def content_ends(self) -> dict[int, int]:
         """Where the last token ends that ends in a line, by the line: behind it stands a comment, or nothing."""
-        return {self.line(token.end - 1): token.end for token in self.tokens}
+        ends = [token.end for token in self.tokens if self.text[token.start] not in "|>"]
+        return {self.line(end - 1): end for end in ends}
+
+    @cached_property
+    def comment_columns(self) -> dict[int, int]:
+        """The columns of the comments behind something, by their lines."""
+        found = {}
+        for line, end in self.content_ends.items():
+            rest = self.text[end : self.text.index("\n", end)]
+            if rest.lstrip().startswith("#"):
+                found[line] = self.column(end) + len(rest) - len(rest.lstrip())
+        return found
+
+    def before_comment(self, line: int, content: int) -> str:
+        """The spaces before the comment in a line whose content ends in another column now.
+
+        A comment that lines up with one above or below stays in its column where there is room; another that is near
+        stays near.
+        """
+        column = self.comment_columns[line]
+        gap = column - self.column(self.content_ends[line])
+        alone = column not in {self.comment_columns.get(line - 1), self.comment_columns.get(line + 1)}
+        if alone and gap <= _NEAR:
+            return " " * gap
+        return " " * (column - content if column > content else _NEAR)
 
     @property
     def comments(self) -> list[str]:
@@ -154,7 +182,8 @@ class Syntax:
             return end
         # Spaces beyond the text's own indentation are a part of it.
         indent = min(indents, default=len(self.text))
-        indent = 0 if indents and told is not None and told[1].strip("-") else indent
+        digit = told[1].strip("-") if told is not None and indents else ""
+        indent = int(digit) if digit else indent
         while lines and not lines[-1].strip() and len(lines[-1]) <= indent:
             lines.pop()
         return start + len("\n".join([header, *lines]))

@@ -100,6 +100,8 @@ def test_all_at_once():
         ("# about b\nb: 1\nmodel: 2\n# end\n", "model: 2\n# about b\nb: 1\n# end\n"),
         ("b:\n  c: 1\n  # d: 2\nmodel: 3\n", "model: 3\nb:\n  c: 1\n  # d: 2\n"),
         ("b: 1\n\n# ---- Two ----\n\nval_cfg: 2\nmodel: 3\n", "b: 1\n\n# ---- Two ----\n\nmodel: 3\nval_cfg: 2\n"),
+        ("b: 1\nc: 1\n\nmodel: 3\n", "model: 3\n\nb: 1\nc: 1\n"),
+        ("val_cfg: 1\n\ntrain_cfg: 2\nmodel: 3\n", "model: 3\n\ntrain_cfg: 2\n\nval_cfg: 1\n"),
         ("b: 1\n\n# two\n\nmodel: 3\n", "# two\n\nmodel: 3\n\nb: 1\n"),
         # Indentation
         ("a:\n- b\n-   - c\n    - d\n", "a:\n  - b\n  - - c\n    - d\n"),

@@ -199,17 +199,19 @@ def _top(syntax: Syntax, span: Span, fields: Sequence[str]) -> Iterable[_Move]:
         order = _sorted(range(start, stop), keys.__getitem__, after)
         if order != sorted(order):
             chunks[start].above = max(chunks[start].above, fixed.get(start, 0))
-            yield _section(syntax, [chunks[index] for index in order], chunks[start], chunks[stop - 1].end)
+            yield _section(syntax, chunks, order)
 
 
-def _section(syntax: Syntax, chunks: Sequence[_Chunk], former: _Chunk, end: int) -> _Move:
-    """Write fields in their new order; the blank lines above the one that is now the first go to the former first."""
+def _section(syntax: Syntax, chunks: Sequence[_Chunk], order: Sequence[int]) -> _Move:
+    """Write fields in their new order; where blank lines part fields, one parts those that have become neighbours."""
+    above = {index: _blank_lines(syntax.text[chunks[index].above : chunks[index].key]) for index in order}
+    least = "\n" if any(blank for index, (blank, _) in above.items() if index != min(order)) else ""
     pieces: list[Piece] = []
-    blank, _ = _blank_lines(syntax.text[chunks[0].above : chunks[0].key])
-    for chunk in chunks:
-        own, above = _blank_lines(syntax.text[chunk.above : chunk.key])
-        pieces += ["" if chunk is chunks[0] else blank if chunk is former else own, above, (chunk.key, chunk.end)]
-    return _Move(former.above, end, pieces)
+    for before, index in zip([None, *order], order, strict=False):
+        blank, comments = above[index]
+        parted = "" if before is None else blank if before + 1 == index else blank or least
+        pieces += [parted, comments, (chunks[index].key, chunks[index].end)]
+    return _Move(chunks[min(order)].above, chunks[max(order)].end, pieces)
 
 
 def _header(syntax: Syntax, chunk: _Chunk) -> int | None:

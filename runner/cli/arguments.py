@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,6 +12,7 @@ import typer
 
 __all__ = [
     "Configs",
+    "Device",
     "For",
     "Format",
     "Overrides",
@@ -57,6 +59,23 @@ Format = Annotated[
 ]
 For = Annotated[
     str | None, typer.Option("--for", metavar="CFG", help="With the components in this config's custom_imports.")
+]
+
+
+def _known_device(value: str) -> str:
+    if not re.fullmatch(r"auto|cpu|mps|[a-z]+(:\d+)?", value) or value == "gpu":
+        raise typer.BadParameter(f"'{value}' is no device; give auto, cpu, cuda, cuda:N or mps")
+    return value
+
+
+Device = Annotated[
+    str,
+    typer.Option(
+        "--device",
+        metavar="auto|cpu|cuda|cuda:N|mps",
+        help="Where to run; auto: an accelerator.",
+        callback=_known_device,
+    ),
 ]
 Configs = Annotated[list[str], typer.Argument(metavar="CFG...", help="Config files, folders of them, patterns.")]
 SkipOthers = Annotated[bool, typer.Option("--skip-others", help="Skip named files that are no configs.")]

@@ -38,7 +38,7 @@ def show(
             typer.echo(json.dumps([_row(path, value, cfg.origin(path)) for path, value in rows], indent=2))
         else:
             for path, value in rows:
-                typer.echo(f"{path}: {json.dumps(value, ensure_ascii=False)}  # {cfg.origin(path)}")
+                typer.echo(f"{path}: {json.dumps(value, ensure_ascii=False)}  # {_place(cfg.origin(path))}")
     elif fmt == "json":
         typer.echo(json.dumps(part, indent=2))
     else:
@@ -50,6 +50,13 @@ def _row(path: str, value: Any, origin: Location | None) -> dict[str, Any]:
     if origin is not None:
         row |= {"kind": origin.kind, "file": origin.file, "line": origin.line, "column": origin.column}
     return row
+
+
+def _place(origin: Location | None) -> str:
+    """Where a value stands and, where a reference brought it there, where it came from."""
+    if origin is None or origin.via is None:
+        return str(origin)
+    return f"{origin}, from {origin.via}"
 
 
 def _leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:

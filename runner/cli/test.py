@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from runner.cli.arguments import Format, Overrides, Unset, override
+from runner.cli.arguments import Device, Format, Overrides, Unset, override
 from runner.cli.loading import checked, file_argument
 from runner.cli.processes import announce_own_code, started
 
@@ -29,9 +29,7 @@ def test(
     nproc_per_node: Annotated[
         int | None, typer.Option("--nproc-per-node", metavar="N", help="Processes to start; default one a GPU.")
     ] = None,
-    device: Annotated[
-        str, typer.Option("--device", metavar="auto|cpu|cuda|cuda:N|mps", help="Where to run; auto: an accelerator.")
-    ] = "auto",
+    device: Device = "auto",
 ) -> int:
     """Test a checkpoint of what a config describes."""
     values = {"work_dir": work_dir, "load_from": str(file_argument(checkpoint)), "launcher": launcher, "resume": False}

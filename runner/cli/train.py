@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from runner.cli.arguments import Overrides, Unset, override
+from runner.cli.arguments import Device, Overrides, Unset, override
 from runner.cli.loading import checked, composed
 from runner.cli.processes import announce_own_code, started
 from runner.config.triples import TRIPLES
@@ -43,9 +43,7 @@ def train(
     nproc_per_node: Annotated[
         int | None, typer.Option("--nproc-per-node", metavar="N", help="Processes to start; default one a GPU.")
     ] = None,
-    device: Annotated[
-        str, typer.Option("--device", metavar="auto|cpu|cuda|cuda:N|mps", help="Where to run; auto: an accelerator.")
-    ] = "auto",
+    device: Device = "auto",
     dry_run: Annotated[
         bool,
         typer.Option("--dry-run", help="Take a step of each kind in a temporary folder, and say what a run takes."),

@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import numpy as np
 import torch
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from runner.runner import Runner
 
 __all__ = ["LoggerHook"]
+
+_MAX_WAIT: Final = 200
+"""Steps that scalars may wait for the next line; the history of each goes back so much further."""
 
 
 class LoggerHook(Hook):
@@ -72,6 +75,7 @@ class LoggerHook(Hook):
         self.min_line_seconds = min_line_seconds
         self.json_log_path = ""
         self._next_line = 0.0
+        self._last_flush = 0
         self._lines_can_wait = False
         self._epoch_length: int | None = None
         self._progress: ProgressLine | None = None
@@ -84,7 +88,7 @@ class LoggerHook(Hook):
     def before_run(self, runner: Runner) -> None:
         """Name the file, and see whether there is a terminal."""
         self.json_log_path = f"{runner.timestamp}.json"
-        runner.message_hub.reserve(getattr(runner.log_processor, "longest_window", 1))
+        runner.message_hub.reserve(getattr(runner.log_processor, "longest_window", 1) + _MAX_WAIT)
         console = getattr(runner.logger, "console", None)
         self._progress = ProgressLine(console) if runner.rank == 0 and console is not None and console.live else None
 
@@ -115,10 +119,13 @@ class LoggerHook(Hook):
         """Read what was recorded, and write it as a line if the last one was long enough ago."""
         now = perf_counter()
         if self._lines_can_wait and now < self._next_line and not last:
-            self._logged = runner.log_processor.get_tag_after_iter(runner, batch_idx, "train")
-            runner.visualizer.queue_scalars(self._logged, step, self.json_log_path)
+            tag = runner.log_processor.get_tag_later(runner, batch_idx, "train")
+            runner.visualizer.queue_scalars(tag, step, self.json_log_path)
+            if step - self._last_flush + self.interval > _MAX_WAIT:
+                runner.visualizer.flush()
+                self._last_flush = step
             return
-        self._next_line = now + self.min_line_seconds
+        self._next_line, self._last_flush = now + self.min_line_seconds, step
         self._logged, line = runner.log_processor.get_log_after_iter(runner, batch_idx, "train")
         runner.logger.info(line, transient=True)
         runner.visualizer.add_scalars(self._logged, step=step, file_path=self.json_log_path)

@@ -22,9 +22,6 @@ _UNREAD_LIMIT: Final = 4096
 _UNSUMMED_LIMIT: Final = 512
 """Values that may wait to be added to the running sums, and to be dropped."""
 
-_EPOCH: Final = object()
-"""Stands among the unread values where an epoch began."""
-
 
 class _Totals:
     """Sums and extremes of all values since a point in time.
@@ -77,7 +74,7 @@ class HistoryBuffer:
                 f"got {len(log_history)} and {len(count_history)}"
             )
         self._max_length = max_length
-        # The last values, and up to _UNSUMMED_LIMIT older ones that were not dropped yet.
+        # The last values, and older ones that were not dropped yet.
         self._values: list[float] = []
         self._counts: list[int] = []
         self._epoch = _Totals()
@@ -87,6 +84,7 @@ class HistoryBuffer:
         self._new_values: list[Any] = []
         self._new_counts: list[int] = []
         self._new_are_floats = True
+        self._new_epoch: int | None = None
         for value, count in zip(log_history, count_history or [1] * len(log_history), strict=True):
             self.update(value, count)
 
@@ -115,10 +113,10 @@ class HistoryBuffer:
 
     def start_epoch(self) -> None:
         """Begin the window `epoch` anew with the next value."""
-        if not self._new_values or self._new_values[-1] is not _EPOCH:
-            self._new_values.append(_EPOCH)
-            self._new_counts.append(0)
-            self._new_are_floats = False
+        # An epoch that began before, among values that nobody has read, leaves nothing.
+        self._new_epoch = len(self._new_values)
+        if not self._new_values:
+            self._absorb()
 
     def reserve(self, length: int) -> None:
         """Keep at least that many values from now on."""
@@ -132,6 +130,11 @@ class HistoryBuffer:
         settle((self,))
         self._sum_up()
         return bool(self._epoch.count if window_size == "epoch" else self._length)
+
+    @property
+    def recorded(self) -> int:
+        """How many values were ever recorded; nothing is read for it."""
+        return self._length + len(self._new_values)
 
     @property
     def max_length(self) -> int:
@@ -202,7 +205,37 @@ class HistoryBuffer:
         if totals is not None:
             return totals.total / totals.count
         assert isinstance(window_size, int)
-        return math.fsum(self._values[-window_size:]) / sum(self._counts[-window_size:])
+        return self.past_mean(window_size, self._length)
+
+    def keeps(self, recorded: int) -> bool:
+        """Whether the value is kept that was the last one when so many were recorded."""
+        return self._length - len(self._values) < recorded <= self.recorded
+
+    def past_mean(self, window_size: int, recorded: int) -> float:
+        """What `mean(window_size)` was some time ago.
+
+        Args:
+            window_size: How far to look back from there: a number of values.
+            recorded: What `recorded` was then, at least 1.
+
+        Raises:
+            ValueError: The values of that time are not kept any more.
+        """
+        places = self._places(window_size, recorded)
+        return math.fsum(self._values[places]) / sum(self._counts[places])
+
+    def past_value(self, recorded: int) -> float:
+        """What `current()` was some time ago; the arguments and errors are those of `past_mean`."""
+        return self._values[self._places(1, recorded)][0]
+
+    def _places(self, window_size: int, recorded: int) -> slice:
+        """Where the values lie that were the last ones when so many were recorded."""
+        if self._new_values:
+            settle((self,))
+        end = len(self._values) - self._length + recorded
+        if end < 1:
+            raise ValueError(f"HistoryBuffer: value number {recorded} is not kept any more")
+        return slice(max(0, end - window_size), end)
 
     def max(self, window_size: Window = None) -> float:
         """The largest value; the arguments and errors are those of `mean`."""
@@ -236,6 +269,8 @@ class HistoryBuffer:
             if window_size < self._length:
                 self._check_reach(window_size)
                 return None
+            if 0 < self._length <= min(len(self._values), self._max_length):
+                return None
             window_size = "global"
         if window_size not in {None, "epoch", "global"}:
             raise ValueError(f"HistoryBuffer: a window is a number, 'epoch' or 'global', got {window_size!r}")
@@ -254,7 +289,7 @@ class HistoryBuffer:
 
     def _extreme(self, pick: Callable[[Sequence[float]], float], window_size: Window) -> float:
         assert isinstance(window_size, int)
-        values = self._values[-window_size:]
+        values = self._values[self._places(window_size, self._length)]
         return math.nan if _has_nan(values) else pick(values)
 
     def _sort_out(self, batches: dict[Any, list[tuple[list[Any], int]]]) -> None:
@@ -263,33 +298,32 @@ class HistoryBuffer:
             return
         values = self._new_values
         for index, value in enumerate(values):
-            if value.__class__ is not float and value is not _EPOCH:
+            if value.__class__ is not float:
                 key = value.dtype if value.is_cpu else (value.device, value.dtype)
                 batches.setdefault(key, []).append((values, index))
 
     def _absorb(self) -> None:
-        """Take in what was recorded, all of which is floats now, and begin an epoch where one was marked."""
+        """Take in what was recorded, all of which is floats now, and begin an epoch where one began."""
         values, counts = self._new_values, self._new_counts
-        self._new_values, self._new_counts = [], []
-        if not self._new_are_floats:
-            self._new_are_floats = True
-            while _EPOCH in values:
-                index = values.index(_EPOCH)
-                self._take_in(values[:index], counts[:index])
-                self._sum_up()
-                self._epoch = _Totals()
-                values, counts = values[index + 1 :], counts[index + 1 :]
+        self._new_values, self._new_counts, self._new_are_floats = [], [], True
+        if self._new_epoch is not None:
+            begin, self._new_epoch = self._new_epoch, None
+            self._take_in(values[:begin], counts[:begin])
+            self._sum_up()
+            self._epoch = _Totals()
+            values, counts = values[begin:], counts[begin:]
         self._take_in(values, counts)
 
     def _take_in(self, values: list[float], counts: list[int]) -> None:
         """Move values that were read to where statistics look; the running sums get them later, many at once."""
+        if self._unsummed >= _UNSUMMED_LIMIT:
+            # Before, not after: what is read at one go stays at least until the next time.
+            self._drop()
         self._values += values
         self._counts += counts
         number = len(values)
         self._length += number
         self._unsummed += number
-        if self._unsummed >= _UNSUMMED_LIMIT:
-            self._drop()
 
     def _drop(self) -> None:
         """Leave the last `max_length` values alone, the others only in the sums."""
@@ -335,6 +369,7 @@ class HistoryBuffer:
         self._new_values = []
         self._new_counts = []
         self._new_are_floats = True
+        self._new_epoch = None
 
 
 def settle(buffers: Iterable[HistoryBuffer]) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import torch
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from runner.config import Config
 
 __all__ = ["Visualizer"]
+
+Scalars: TypeAlias = Mapping[str, Any] | Callable[[], Mapping[str, Any]]
 
 
 class Visualizer(Current):
@@ -40,7 +42,7 @@ class Visualizer(Current):
         self.save_dir = str(Path(save_dir, "vis_data")) if save_dir is not None else None
         given = vis_backends if isinstance(vis_backends, Sequence) else [vis_backends] if vis_backends else []
         self._vis_backends: dict[str, BaseVisBackend] = {}
-        self._waiting: list[tuple[Mapping[str, Any], int, str | None]] = []
+        self._waiting: list[tuple[Scalars, int, str | None]] = []
         for each in given:
             backend = self._built(each)
             key = type(backend).__name__
@@ -133,13 +135,13 @@ class Visualizer(Current):
         for backend in self.backends:
             backend.add_scalars(scalar_dict, step, file_path)
 
-    def queue_scalars(self, scalar_dict: Mapping[str, Any], step: int = 0, file_path: str | None = None) -> None:
+    def queue_scalars(self, scalar_dict: Scalars, step: int = 0, file_path: str | None = None) -> None:
         """Keep several numbers of one step, a little later: with whatever is added next, with `flush` or with `close`.
 
         Where much is logged in little time, doing it together costs a fraction of doing it one by one.
 
         Args:
-            scalar_dict: Numbers by name, which are not changed any more.
+            scalar_dict: Numbers by name, which are not changed any more, or a function that returns them then.
             step: The iteration or epoch that they belong to.
             file_path: A further file for the same line, for backends that write files.
         """
@@ -151,7 +153,7 @@ class Visualizer(Current):
             return
         waiting, self._waiting = self._waiting, []
         for scalar_dict, step, file_path in waiting:
-            self.add_scalars(scalar_dict, step, file_path)
+            self.add_scalars(scalar_dict() if callable(scalar_dict) else scalar_dict, step, file_path)
 
     @contextmanager
     def current(self) -> Iterator[Self]:

@@ -132,6 +132,31 @@ def test_a_window_beyond_what_is_kept_is_an_error_that_says_what_to_do():
     assert buffer.mean(30) == (sum(range(10, 20)) + sum(range(20))) / 30
 
 
+@pytest.mark.parametrize("max_length", [50, 600])
+def test_the_past_is_what_it_was(max_length):
+    values = torch.rand(1300, generator=torch.Generator().manual_seed(0))
+    now, later = HistoryBuffer(max_length=max_length), HistoryBuffer(max_length=max_length)
+    seen, marks = [], []
+    for step, value in enumerate(values):
+        for buffer in (now, later):
+            buffer.update(value, step % 3 + 1)
+        if step % 9 == 0:
+            seen.append((now.mean(20), now.current()))
+            marks.append(later.recorded)
+        if step % 27 == 0:
+            assert [(later.past_mean(20, mark), later.past_value(mark)) for mark in marks] == seen
+            seen, marks = [], []
+    with pytest.raises(ValueError, match="value number 1 is not kept any more"):
+        later.past_value(1)
+
+
+def test_a_window_that_was_widened_takes_what_is_kept():
+    buffer = HistoryBuffer(range(600), max_length=10)
+    buffer.reserve(1000)
+    assert buffer.mean(20) == sum(range(590, 600)) / 10
+    assert buffer.mean(700) == sum(range(600)) / 600
+
+
 @pytest.mark.parametrize("window", [0, -1, "week"])
 def test_windows_that_make_no_sense_are_refused(window):
     with pytest.raises(ValueError, match="window"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import json
 from pathlib import Path
@@ -11,9 +12,9 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from runner.hooks import HookList, IterTimerHook, LoggerHook, RuntimeInfoHook
-from runner.logging import Console, LogProcessor
+from runner.logging import Console, LogProcessor, MessageHub
 from runner.optim import OptimWrapper
-from runner.visualization import Visualizer
+from runner.visualization import LocalVisBackend, Visualizer
 
 
 @pytest.fixture
@@ -160,6 +161,32 @@ def test_scalars_are_in_the_file_before_a_checkpoint_is(training):
     assert training.screen.count("Epoch(train)") == 1
     training.call("before_save_checkpoint", checkpoint={})
     assert [row["step"] for row in training.rows] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("custom_cfg", [None, [{"data_src": "loss", "method_name": "max", "window_size": "epoch"}]])
+@pytest.mark.parametrize("reads", [False, True])
+def test_what_is_worked_out_later_is_what_it_was(training, custom_cfg, reads):
+    rows = []
+    for seconds in (0.0, 1000.0):
+        fresh = Training(copy.copy(training.runner), torch.nn.Parameter(torch.rand(3, generator=torch.Generator())))
+        fresh.runner.log_dir += f"-{seconds}"
+        fresh.runner.visualizer = Visualizer(vis_backends=[LocalVisBackend()], save_dir=fresh.runner.log_dir)
+        fresh.runner.message_hub = MessageHub(max_length=20)
+        fresh.runner.log_processor = LogProcessor(window_size=7, custom_cfg=custom_cfg)
+        fresh.runner.max_iters = 1300
+        fresh.hooks(interval=3, min_line_seconds=seconds).begin()
+        fresh.call("before_train_epoch")
+        fresh.list[2]._epoch_length = None
+        for batch_idx in range(650):
+            fresh.step(batch_idx)
+            if reads:
+                fresh.runner.message_hub.get_scalar("train/loss").mean(4)
+        fresh.end()
+        timeless = [{k: v for k, v in row.items() if "time" not in k and k != "memory"} for row in fresh.rows]
+        rows.append(timeless)
+    assert rows[0] == rows[1]
+    assert len(rows[0]) == 216
+    assert rows[0][5].keys() == {"lr", "loss", "acc", "epoch", "iter", "step"}
 
 
 def test_the_experiment_is_named_at_intervals(training):

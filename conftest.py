@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -16,9 +18,18 @@ def process_state() -> Iterator[None]:
     entries, path, modules = list(PROCESS_ENTRIES), list(sys.path), set(sys.modules)
     yield
     PROCESS_ENTRIES[:] = entries
-    added = tuple(f"{folder}/" for folder in sys.path if folder not in path)
     sys.path[:] = path
+    gone = {name for name in set(sys.modules) - modules if "." not in name and not _stays(sys.modules[name], path)}
     for name in set(sys.modules) - modules:
-        file = getattr(sys.modules[name], "__file__", None)
-        if added and file is not None and file.startswith(added):
+        if name.partition(".")[0] in gone:
             del sys.modules[name]
+
+
+def _stays(module: ModuleType, path: list[str]) -> bool:
+    """Whether a top-level module could be imported again from where it came from."""
+    file = getattr(module, "__file__", None)
+    if file is None:
+        return True
+    place = Path(file)
+    folder = place.parents[1] if place.name.startswith("__init__.") else place.parent
+    return str(folder) in path or folder.name == "lib-dynload"

@@ -89,9 +89,7 @@ class FileReader:
         """Read a text with all that it builds on."""
         self.sources[name] = text
         if name.endswith(".py"):
-            message = (
-                "a config is YAML or JSON, and this is Python, which would have to be run to be read; write the same as YAML"
-            )
+            message = "a config is YAML or JSON, and this is Python, which would have to be run to be read; write the same as YAML"
             self._problem("python-config", message, Location(file=name, line=1, column=1))
             self.whole = False
             return None

@@ -20,9 +20,7 @@ class Net(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.body = nn.Sequential(
-            nn.Linear(12, 32), nn.BatchNorm1d(32), nn.ReLU(), nn.Dropout(0.3), nn.Linear(32, 5)
-        )
+        self.body = nn.Sequential(nn.Linear(12, 32), nn.BatchNorm1d(32), nn.ReLU(), nn.Dropout(0.3), nn.Linear(32, 5))
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
         return self.body(inputs)
@@ -67,7 +65,9 @@ OPTIMIZERS = {
 }
 
 
-def by_runner(optimizer: str, amp: bool, tmp_path: Any) -> tuple[list[torch.Tensor], dict[str, torch.Tensor], list[int]]:
+def by_runner(
+    optimizer: str, amp: bool, tmp_path: Any
+) -> tuple[list[torch.Tensor], dict[str, torch.Tensor], list[int]]:
     data, losses = Data(), Losses()
     wrapper = {"type": "AmpOptimWrapper", "dtype": "bfloat16"} if amp else {"type": "OptimWrapper"}
     torch.manual_seed(3)

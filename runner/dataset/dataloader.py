@@ -10,7 +10,6 @@ import torch
 from torch.utils.data import DataLoader as TorchDataLoader
 from torch.utils.data import IterableDataset
 
-from runner.dataset.collate import sooner
 from runner.dataset.course import Course, Place, read, read_arrivals, read_varying
 from runner.dataset.fetch import KeyedDataset, KeyedIterable, Resumption
 from runner.dataset.order import Order, Pass
@@ -293,7 +292,7 @@ class DataLoader(TorchDataLoader[Any]):
         batches = Pass(self._order, place.epoch, place.batch, samples)
         dataset = KeyedDataset(
             self.dataset,
-            sooner(self.collate_fn),
+            self.collate_fn,
             batched=self.batch_sampler is not None,
             seed=self.seed,
             rank=self.rank,
@@ -307,7 +306,7 @@ class DataLoader(TorchDataLoader[Any]):
     def _read_iterable(self, place: Place) -> Generator[Any, None, None]:
         dataset = KeyedIterable(
             self.dataset,
-            sooner(self.collate_fn),
+            self.collate_fn,
             batch_size=self.batch_size,
             drop_last=self.drop_last,
             seed=self.seed,

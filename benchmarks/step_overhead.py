@@ -3,7 +3,7 @@
     python benchmarks/step_overhead.py [--repetitions 10] [--steps 4000]
 
 A 64-128-10 perceptron, batch 64, SGD, one thread, all default hooks on. The two loops take turns; what counts is the
-ratio of the medians.
+ratio of the medians. Further runs, with clocks around the parts, show where the time goes.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import io
+import os
 import statistics
 import tempfile
 import time
@@ -18,6 +19,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+from step_parts import FORWARD, READING, UPDATE, ClockHook, Clocks, table
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -76,7 +78,27 @@ def bare(steps: int, workers: int) -> float:
     return time.perf_counter() - start
 
 
-def framework(steps: int, workers: int) -> float:
+def bare_with_clocks(steps: int, workers: int, clocks: Clocks) -> None:
+    """The same loop, its parts timed."""
+    model = Perceptron().layers
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    data = loader(steps, workers)
+
+    def forward(inputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        return nn.functional.cross_entropy(model(inputs), labels)
+
+    def update(loss: torch.Tensor) -> None:
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+
+    forward, update = clocks.on(FORWARD, forward), clocks.on(UPDATE, update)
+    for inputs, labels in clocks.each(READING, data):
+        loss = forward(inputs, labels)
+        update(loss)
+
+
+def framework(steps: int, workers: int, *hooks: Hook) -> float:
     """Seconds of the same by the Runner."""
     watch = Stopwatch()
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
@@ -86,7 +108,7 @@ def framework(steps: int, workers: int) -> float:
             train_dataloader=loader(steps, workers),
             train_cfg={"by_epoch": True, "max_epochs": 1},
             optim_wrapper={"optimizer": {"type": "SGD", "lr": 0.01}},
-            custom_hooks=[watch],
+            custom_hooks=[watch, *hooks],
             randomness={"seed": 0},
             device="cpu",
         )
@@ -107,8 +129,20 @@ def compare(name: str, steps: int, repetitions: int, workers: int) -> None:
     ours, theirs = (statistics.median(rows[function]) for function in (framework, bare))
     print(
         f"{name}: ratio {ours / theirs:.3f} (pairs {ratios[0]:.3f} to {ratios[-1]:.3f}), "
-        f"bare {1e6 * theirs / steps:.0f} us a step, Runner {1e6 * ours / steps:.0f} us"
+        f"bare {1e6 * theirs / steps:.0f} us a step, Runner {1e6 * ours / steps:.0f} us, "
+        f"load of the machine {os.getloadavg()[0]:.1f}"
     )
+
+
+def show_parts(steps: int, repetitions: int, workers: int) -> None:
+    """Print where the time goes, measured in runs of its own."""
+    ours, theirs = [], []
+    for _ in range(repetitions):
+        theirs.append(Clocks())
+        bare_with_clocks(steps, workers, theirs[-1])
+        ours.append(Clocks())
+        framework(steps, workers, ClockHook(ours[-1]))
+    print(table(ours, theirs, steps))
 
 
 def main() -> None:
@@ -120,6 +154,7 @@ def main() -> None:
     torch.set_num_threads(1)
     for workers in options.workers:
         compare(f"{workers} workers", options.steps, options.repetitions, workers)
+        show_parts(options.steps, max(1, options.repetitions // 3), workers)
 
 
 if __name__ == "__main__":

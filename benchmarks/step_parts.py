@@ -27,6 +27,9 @@ PARTS = {
     END: "the checkpoint, shared out over the steps",
 }
 
+SHARED = ((fetch, "seed_generators"), (fetch.Keys, "at"))
+"""What does not belong to one Runner, and gets its own back."""
+
 
 class Clocks:
     """Seconds spent in each part, each without what it called of another one.
@@ -97,7 +100,7 @@ def _nothing() -> None:
 
 
 class ClockHook(Hook):
-    """Puts clocks on a Runner before its first step, and takes those on the module of fetches off after the last."""
+    """Puts clocks on a Runner before its first step, and takes off after the last what is not the Runner's alone."""
 
     priority = "HIGHEST"
 
@@ -116,11 +119,13 @@ class ClockHook(Hook):
         clocks.methods(FORWARD, runner.model, "train_step")
         loop, batches = runner.train_loop, runner.train_loop.batches
         loop.batches = lambda epoch: clocks.each(READING, batches(epoch))  # type: ignore[method-assign]
-        self._of_fetch = {name: getattr(fetch, name) for name in ("key", "key_generators")}
-        clocks.methods(KEYS, fetch, *self._of_fetch)
+        self._shared = [(owner, name, getattr(owner, name)) for owner, name in SHARED]
+        for owner, name in SHARED:
+            clocks.methods(KEYS, owner, name)
 
     def after_train(self, runner: Runner) -> None:
-        vars(fetch).update(self._of_fetch)
+        for owner, name, function in self._shared:
+            setattr(owner, name, function)
 
 
 def table(ours: list[Clocks], bare: list[Clocks], steps: int) -> str:

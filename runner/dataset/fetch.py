@@ -9,7 +9,7 @@ import torch
 from torch.utils.data import Dataset, IterableDataset, get_worker_info
 
 from runner.dataset.order import Fetch
-from runner.dataset.streams import key, key_generators
+from runner.dataset.streams import Keys, key, key_generators, seed_generators
 
 __all__ = ["Arrival", "KeyedDataset", "KeyedIterable", "Resumption"]
 
@@ -46,22 +46,32 @@ class KeyedDataset(_Face, Dataset[Any]):
         guards_torch: Whether a fetch in the main process puts torch's generator back to where it was.
     """
 
+    _keys: Keys | None
+
     def __init__(
         self, dataset: Any, collate: Collate, *, batched: bool, seed: int, rank: int, guards_torch: bool = True
     ) -> None:
         vars(self).update(
-            _collate=collate, _batched=batched, _seed=seed, _rank=rank, _guards=guards_torch, dataset=dataset
+            _collate=collate,
+            _batched=batched,
+            _seed=seed,
+            _rank=rank,
+            _guards=guards_torch,
+            _keys=None,
+            dataset=dataset,
         )
 
     def __getitem__(self, fetch: Fetch) -> Any:
         epoch, batch, indices = fetch
-        digest = key(self._seed, epoch, self._rank, batch, "data")
+        keys = self._keys
+        if keys is None or keys.epoch != epoch:
+            keys = self._keys = Keys(self._seed, epoch, self._rank, "data")
         if not self._guards or get_worker_info() is not None:
-            key_generators(digest)
+            seed_generators(keys.at(batch))
             return self._collate(self._read(indices))
         # Torch's stream belongs to whoever asks; Python's and NumPy's are keyed before each step anyway.
         state = torch.default_generator.get_state()
-        key_generators(digest)
+        seed_generators(keys.at(batch))
         try:
             return self._collate(self._read(indices))
         finally:

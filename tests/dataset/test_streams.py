@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from runner.dataset import Streams, key, key_generators, set_random_seed
+from runner.dataset.streams import Keys
 
 
 def draw():
@@ -45,6 +46,12 @@ def steps(streams, count, between=lambda: None):
         streams.leave_step()
         between()
     return drawn
+
+
+def test_seeds_that_are_worked_out_ahead_are_those_of_the_key():
+    keys = Keys(3, 5, 1, "data")
+    for index in (0, 1, 63, 64, 200, 130, 131, 0):
+        assert struct.pack("<QQI", *keys.at(index)) == key(3, 5, 1, index, "data")
 
 
 def test_a_key_seeds_as_the_generators_own_seed_does():

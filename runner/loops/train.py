@@ -161,7 +161,7 @@ class EpochBasedTrainLoop(TrainLoop):
         max_epochs: Annotated[int, Interval(ge=1)],
         val_begin: Annotated[int, Interval(ge=1)] = 1,
         val_interval: Annotated[int, Interval(ge=1)] = 1,
-        dynamic_intervals: list[tuple[int, Annotated[int, Interval(ge=1)]]] | None = None,
+        dynamic_intervals: list[tuple[Annotated[int, Interval(ge=0)], Annotated[int, Interval(ge=1)]]] | None = None,
     ) -> None:
         super().__init__(
             runner, dataloader, val_begin=val_begin, val_interval=val_interval, dynamic_intervals=dynamic_intervals
@@ -242,7 +242,7 @@ class IterBasedTrainLoop(TrainLoop):
         max_iters: Annotated[int, Interval(ge=1)],
         val_begin: Annotated[int, Interval(ge=1)] = 1,
         val_interval: Annotated[int, Interval(ge=1)] = 1000,
-        dynamic_intervals: list[tuple[int, Annotated[int, Interval(ge=1)]]] | None = None,
+        dynamic_intervals: list[tuple[Annotated[int, Interval(ge=0)], Annotated[int, Interval(ge=1)]]] | None = None,
     ) -> None:
         super().__init__(
             runner, dataloader, val_begin=val_begin, val_interval=val_interval, dynamic_intervals=dynamic_intervals

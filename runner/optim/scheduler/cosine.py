@@ -40,13 +40,13 @@ class CosineAnnealingParamScheduler(_ParamScheduler):
         optimizer: OptimizerLike,
         param_name: str,
         T_max: Annotated[int, Interval(ge=1)] | None = None,  # noqa: N803 - the paper's name, and MMEngine's
-        eta_min: float | None = None,
+        eta_min: Annotated[float, Interval(ge=0)] | None = None,
         begin: Annotated[int, Interval(ge=0)] = 0,
         end: Annotated[int, Interval(ge=1)] = INF,
         last_step: Annotated[int, Interval(ge=-1)] = -1,
         by_epoch: bool = True,
         verbose: bool = False,
-        eta_min_ratio: float | None = None,
+        eta_min_ratio: Annotated[float, Interval(ge=0)] | None = None,
     ) -> None:
         if eta_min is not None and eta_min_ratio is not None:
             raise BuildError(f"give eta_min or eta_min_ratio, not both; got {eta_min!r} and {eta_min_ratio!r}")

@@ -33,7 +33,7 @@ class PolyParamScheduler(_ParamScheduler):
         self,
         optimizer: OptimizerLike,
         param_name: str,
-        eta_min: float = 0,
+        eta_min: Annotated[float, Interval(ge=0)] = 0,
         power: Annotated[float, Interval(ge=0)] = 1.0,
         begin: Annotated[int, Interval(ge=0)] = 0,
         end: Annotated[int, Interval(ge=1)] = INF,

@@ -104,6 +104,7 @@ def _own_problems(
     mistakes, meant = _mistakes(data, components)
     context = Context(
         data=data,
+        raw=composed.raw,
         marks=composed.marks,
         unresolved=unresolved,
         meant=meant,

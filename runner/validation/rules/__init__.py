@@ -21,6 +21,7 @@ from runner.validation.rules.optimizers import custom_key_pattern, optimizer_nam
 from runner.validation.rules.paths import path_not_found
 from runner.validation.rules.schedulers import scheduler_without_optimizer
 from runner.validation.rules.triples import not_built_together
+from runner.validation.rules.variables import field_under_vars
 from runner.validation.rules.windows import (
     scheduler_gap,
     scheduler_jump,
@@ -57,4 +58,5 @@ RULES: tuple[Callable[[Context], Iterator[Problem]], ...] = (
     backend_without_gpu,
     half_precision,
     path_not_found,
+    field_under_vars,
 )

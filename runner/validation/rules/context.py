@@ -44,6 +44,7 @@ class Context:
         whole: Whether all files of the config could be read, so that what is not given is known to be absent.
         check_paths: Whether files and folders are looked for.
         device: The type of the device that the run was asked to use; None where that is left open.
+        raw: The same as `data`, with `${…}` as written.
         parts: The components that rules have asked for, kept by their path.
     """
 
@@ -58,6 +59,7 @@ class Context:
     whole: bool = True
     check_paths: bool = False
     device: str | None = None
+    raw: Mapping[str, Any] = field(default_factory=dict)
     parts: dict[Path, Any] = field(default_factory=dict)
 
     def has(self, name: str) -> bool:

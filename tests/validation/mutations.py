@@ -35,9 +35,8 @@ from runner.validation.local_code import read_local_code
 ROOT = Path(__file__).parents[2]
 CONFIGS = [*sorted(ROOT.glob("examples/**/*.yaml")), ROOT / "benchmarks/startup.yaml"]
 PROCESSES = 2
-TYPOS = 3
-"""Ways of misspelling a word, unless it stands where there is little to change."""
-MOST_TYPOS = 100
+TYPOS, MOST_TYPOS = 3, 100
+"""Ways of misspelling a word; the second number where there is little to change, in `SCARCE`."""
 
 REGIONS = {
     "plugin arguments": None,
@@ -48,7 +47,6 @@ REGIONS = {
 }
 """Where at least a twentieth of all mutations is, each; the first is known by the component's plugin."""
 SCARCE = ("clip_grad", "paramwise_cfg")
-
 UNSEEN: list[tuple[str, str, bool, str]] = [
     ("key misspelt", r"vars\.[^.]+", True, "a name of the user's own: the references to it are reported"),
     (
@@ -62,12 +60,10 @@ UNSEEN: list[tuple[str, str, bool, str]] = [
     ("type changed", r"custom_hooks\.\d+\.priority", False, "a priority is a name or a number"),
     ("type changed", r"resume", False, "the path of a checkpoint is another way of saying it; --check-paths looks"),
     ("key moved", r"model\.data_preprocessor", False, "a model takes it, too: the run is the same"),
+    ("key dropped", r"optim_wrapper\.clip_grad", False, "its `type` may be left out: it clips the norm, as before"),
     ("key moved", r"model\.custom_imports", True, "the model's type is reported, which these files were to bring"),
 ]
-"""What may go unreported, or be reported elsewhere: a kind, the place, whether something must be said, and the reason.
-
-At most ten.
-"""
+"""At most ten that may go unreported at their line: kind, place, whether something must be said, and the reason."""
 
 WRONG: dict[type, list[Any]] = {
     str: [{"a": 1}, 7, ["x"]],
@@ -444,9 +440,11 @@ class Figures:
 
     def __init__(self, verdicts: Iterable[Verdict]) -> None:
         self.verdicts = list(verdicts)
+        found = [verdict for verdict in self.verdicts if verdict.outcome == "found"]
         self.failures = [verdict for verdict in self.verdicts if verdict.outcome in {"missed", "elsewhere"}]
-        self.typos = [verdict for verdict in self.verdicts if verdict.mutation.meant and verdict.outcome == "found"]
+        self.typos = [verdict for verdict in found if verdict.mutation.meant]
         self.suggested = sum(verdict.suggested for verdict in self.typos) / max(1, len(self.typos))
+        self.alone = sum(len(verdict.problems) == 1 for verdict in found) / max(1, len(found))
         self.shares = shares([verdict.mutation for verdict in self.verdicts])
 
     def table(self) -> str:
@@ -462,6 +460,7 @@ class Figures:
         text.append("")
         text += [f"{name:18}{share:7.1%} of all" for name, share in self.shares.items()]
         text.append(f"typos with the original as suggestion: {self.suggested:.1%} of {len(self.typos)}")
+        text.append(f"one problem and no other: {self.alone:.1%} of what was found")
         used = Counter(verdict.entry for verdict in self.verdicts)
         text += [
             f"listed, {used[number]} times: {kind} at {path}: {why}"

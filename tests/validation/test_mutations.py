@@ -32,6 +32,7 @@ def test_mutations(every, capsys):
         sys.stdout.write(f"\n{SAMPLE} of {len(every)} mutations\n{figures.table()}\n")
     assert [str(verdict) for verdict in figures.failures] == []
     assert figures.suggested >= 0.95
+    assert figures.alone >= 0.85
 
 
 def test_there_are_thousands_and_a_twentieth_in_each_region(every):

@@ -146,7 +146,7 @@ class OptimWrapper:
         Args:
             model: The model as it is called; one with `no_sync` (DistributedDataParallel) is asked for it.
         """
-        if self.should_sync() or not hasattr(model, "no_sync"):
+        if self._accumulative_counts == 1 or self.should_sync() or not hasattr(model, "no_sync"):
             return _NOTHING
         context: AbstractContextManager[Any] = model.no_sync()  # type: ignore[operator]  # a wrapper's method
         return context

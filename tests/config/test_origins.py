@@ -139,7 +139,7 @@ def test_any_value_in_any_style(config, flow, width):
 @given(config=st.dictionaries(keys, values, min_size=1, max_size=4), indent=st.none() | st.integers(0, 4))
 def test_any_value_in_json(config, indent):
     text = json.dumps(config, indent=indent)
-    composition = compose("cfg.json", text=text)
+    composition = compose("cfg.json", text=text.replace("${", "$${"))  # a literal, as a reference would be none here
     assert composition.data == json.loads(text) or composition.problems
     assert_origins(composition)
 

@@ -214,9 +214,9 @@ def test_a_missing_file_is_a_problem_with_the_name_meant(tmp_path):
     assert problem.code == "unreadable-file"
 
 
-def test_a_python_config_is_sent_to_the_migration(tmp_path):
+def test_a_python_config_is_not_run(tmp_path):
     path = tmp_path / "cfg.py"
     path.write_text("raise SystemExit('this ran')\n")
     (problem,) = compose(path).problems
     assert problem.code == "python-config"
-    assert "runner migrate" in problem.message
+    assert "write the same as YAML" in problem.message

@@ -95,6 +95,6 @@ def test_imports_can_be_changed_as_the_readme_says() -> None:
 
 def test_what_is_left_out_is_not_there() -> None:
     offered = {entry.name for entry in default_plugins().catalog}
-    names = code_in(" ".join(first_cells(section("docs/coming-from-mmengine.md", "Left out for now"))))
+    names = code_in(" ".join(first_cells(section("docs/coming-from-mmengine.md", "Left out"))))
     assert len(names) > 20
     assert not names & offered

@@ -49,7 +49,7 @@ NAMES = {
         RegistryError RunnerError SignatureError dotted
     """,
     "runner.evaluator": """
-        BaseMetric Evaluator get_metric_value
+        BaseMetric DumpResults Evaluator get_metric_value
     """,
     "runner.hooks": """
         CheckpointHook DistSamplerSeedHook Hook HookList IterTimerHook LoggerHook ParamSchedulerHook Priority

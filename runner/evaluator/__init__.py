@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from runner.evaluator.dump import DumpResults
 from runner.evaluator.evaluator import Evaluator, get_metric_value
 from runner.evaluator.metric import BaseMetric
 
-__all__ = ["BaseMetric", "Evaluator", "get_metric_value"]
+__all__ = ["BaseMetric", "DumpResults", "Evaluator", "get_metric_value"]

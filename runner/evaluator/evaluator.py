@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
+from runner.dataset.collate import pseudo_collate
 from runner.evaluator.metric import BaseMetric
 
 __all__ = ["Evaluator", "get_metric_value"]
@@ -58,16 +59,23 @@ class Evaluator:
             ValueError: Two metrics return the same name.
         """
         metrics: dict[str, Any] = {}
+        owners: dict[str, BaseMetric] = {}
         for metric in self.metrics:
             results = metric.evaluate(size)
             taken = sorted(metrics.keys() & results.keys())
             if taken:
                 raise ValueError(
-                    f"{type(metric).__name__} returns {taken}, which another metric returned already; "
+                    f"{self._place(metric)} returns {taken}, which {self._place(owners[taken[0]])} returned already; "
                     "give one of the two a prefix"
                 )
             metrics.update(results)
+            owners.update(dict.fromkeys(results, metric))
         return metrics
+
+    def _place(self, metric: BaseMetric) -> str:
+        """A metric as the config names it: its number counts from 0."""
+        number = next(number for number, each in enumerate(self.metrics) if each is metric)
+        return f"{type(metric).__name__} (metrics.{number})"
 
     def offline_evaluate(
         self, data_samples: Sequence[Any], data: Sequence[Any] | None = None, chunk_size: int = 1
@@ -76,20 +84,25 @@ class Evaluator:
 
         Args:
             data_samples: What the model returned, sample by sample.
-            data: What the loader returned for them, if a metric needs it.
+            data: The samples of the dataset that they were made from, if a metric needs them; a chunk of them reaches
+                the metrics collated by `pseudo_collate`, as a batch of a loader does.
             chunk_size: How many samples the metrics take at a time.
 
         Raises:
-            ValueError: `data` and `data_samples` differ in length.
+            ValueError: `data` and `data_samples` differ in length, or `chunk_size` is less than 1.
         """
+        if chunk_size < 1:
+            raise ValueError(f"offline_evaluate: chunk_size must be at least 1, got {chunk_size}")
         if data is not None and len(data) != len(data_samples):
             raise ValueError(
                 f"data and data_samples must have the same length, got {len(data)} and {len(data_samples)}"
             )
         batches = _chunks(data, chunk_size) if data is not None else None
+        size = 0
         for samples in _chunks(data_samples, chunk_size):
-            self.process(samples, next(batches) if batches is not None else None)
-        return self.evaluate(len(data_samples))
+            size += len(samples)
+            self.process(samples, pseudo_collate(next(batches)) if batches is not None else None)
+        return self.evaluate(size)
 
 
 def get_metric_value(indicator: str, metrics: Mapping[str, Any]) -> Any:

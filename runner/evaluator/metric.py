@@ -12,15 +12,17 @@ import torch
 from runner.dist import broadcast_object_list, collect_results, is_main_process
 from runner.logging import print_log
 
-__all__ = ["BaseMetric"]
+__all__ = ["BaseMetric", "on_cpu"]
 
 
 class BaseMetric(ABC):
     """Collects something from each batch, and computes the metrics from all of it on the main process.
 
     Args:
-        collect_device: Where results travel when several processes gather them.
+        collect_device: Where results travel when several processes gather them: `cpu` or `gpu`. The process group's
+            backend decides; neither writes files.
         prefix: Put before every name, as `prefix/name`; by default the class's `default_prefix`.
+        collect_dir: Taken for the sake of configs that give it; nothing is written to disk on the way. Only with `cpu`.
     """
 
     default_prefix: ClassVar[str | None] = None
@@ -34,10 +36,18 @@ class BaseMetric(ABC):
     class that overrides `compute_metrics` or `evaluate` and declares none of its own.
     """
 
-    def __init__(self, collect_device: Literal["cpu", "gpu"] = "cpu", prefix: str | None = None) -> None:
+    def __init__(
+        self,
+        collect_device: Literal["cpu", "gpu"] = "cpu",
+        prefix: str | None = None,
+        collect_dir: str | None = None,
+    ) -> None:
         if collect_device not in {"cpu", "gpu"}:
             raise ValueError(f"{type(self).__name__}: collect_device must be 'cpu' or 'gpu', got {collect_device!r}")
+        if collect_dir is not None and collect_device != "cpu":
+            raise ValueError(f"{type(self).__name__}: collect_dir goes with collect_device 'cpu'; remove one of them")
         self.collect_device = collect_device
+        self.collect_dir = collect_dir
         self.prefix = prefix or self.default_prefix
         self.results: list[Any] = []
         self._dataset_meta: Mapping[str, Any] | None = None
@@ -90,7 +100,7 @@ class BaseMetric(ABC):
         self.results = []
         metrics: list[dict[str, Any] | None] = [None]
         if is_main_process():
-            computed = self.compute_metrics(_on_cpu(gathered))
+            computed = self.compute_metrics(on_cpu(gathered))
             metrics = [{self._full_name(name): _plain(value) for name, value in computed.items()}]
         broadcast_object_list(metrics)
         assert metrics[0] is not None
@@ -100,16 +110,16 @@ class BaseMetric(ABC):
         return f"{self.prefix}/{name}" if self.prefix else name
 
 
-def _on_cpu(value: Any) -> Any:
-    """Copy every tensor to the CPU; containers are rebuilt."""
+def on_cpu(value: Any) -> Any:
+    """A value with every tensor in it on the CPU; containers are rebuilt, data elements are moved by their `cpu`."""
     if callable(getattr(value, "cpu", None)):
         return value.cpu()
     if isinstance(value, Mapping):
-        return {key: _on_cpu(each) for key, each in value.items()}
+        return {key: on_cpu(each) for key, each in value.items()}
     if isinstance(value, list):
-        return [_on_cpu(each) for each in value]
+        return [on_cpu(each) for each in value]
     if isinstance(value, tuple):
-        moved = [_on_cpu(each) for each in value]
+        moved = [on_cpu(each) for each in value]
         return type(value)(*moved) if hasattr(value, "_fields") else tuple(moved)
     return value
 

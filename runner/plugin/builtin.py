@@ -50,6 +50,7 @@ _TABLE: dict[str, dict[str, str]] = {
         "worker_init_fn": "runner.dataset.worker:worker_init_fn",
     },
     "evaluator": {"Evaluator": "runner.evaluator.evaluator:Evaluator"},
+    "metric": {"DumpResults": "runner.evaluator.dump:DumpResults"},
     "visualizer": {"Visualizer": "runner.visualization.visualizer:Visualizer"},
     "vis_backend": {"LocalVisBackend": "runner.visualization.vis_backend:LocalVisBackend"},
     "log_processor": {"LogProcessor": "runner.logging.log_processor:LogProcessor"},

@@ -58,7 +58,9 @@ def test_prefixes_tell_metrics_apart():
 def test_two_metrics_of_one_name_are_an_error():
     evaluator = Evaluator([Mean(), Mean()])
     evaluator.process([2.0])
-    with pytest.raises(ValueError, match=r"Mean returns \['mean', 'size'\].*prefix"):
+    with pytest.raises(
+        ValueError, match=r"Mean \(metrics.1\) returns \['mean', 'size'\], which Mean \(metrics.0\) .*prefix"
+    ):
         evaluator.evaluate(1)
 
 
@@ -125,6 +127,23 @@ def test_kept_outputs_are_evaluated_in_chunks():
     assert evaluator.offline_evaluate([1, 2, 3], data=[4, 5, 6], chunk_size=2) == {"chunks": 2}
     with pytest.raises(ValueError, match="got 2 and 3"):
         evaluator.offline_evaluate([1, 2, 3], data=[4, 5])
+    with pytest.raises(ValueError, match="chunk_size must be at least 1"):
+        evaluator.offline_evaluate([1], chunk_size=0)
+
+
+def test_kept_data_reaches_the_metrics_as_a_batch_does():
+    batches = []
+
+    class Seen(Mean):
+        def process(self, batch, outputs):
+            batches.append(batch)
+            self.results.extend(outputs)
+
+    data = [{"inputs": torch.zeros(2), "name": "a"}, {"inputs": torch.ones(3), "name": "b"}]
+    assert Evaluator(Seen()).offline_evaluate([1, 2], data, chunk_size=2) == {"mean": 1.5, "size": 2}
+    (batch,) = batches
+    assert batch["name"] == ["a", "b"]
+    assert [len(each) for each in batch["inputs"]] == [2, 3]
 
 
 def test_metrics_are_built_from_mappings():
@@ -138,6 +157,22 @@ def test_metrics_are_built_from_mappings():
 def test_the_collecting_device_is_checked():
     with pytest.raises(ValueError, match="'cpu' or 'gpu'"):
         Mean(collect_device="disk")
+    with pytest.raises(ValueError, match="goes with collect_device 'cpu'"):
+        Mean(collect_device="gpu", collect_dir="x")
+
+
+@pytest.mark.world_size(2)
+def test_collecting_leaves_nothing_on_the_disk(tmp_path):
+    import os
+
+    from runner.dist import barrier
+
+    os.chdir(tmp_path)
+    evaluator = Evaluator(Mean(collect_dir="collected"))
+    evaluator.process([1.0])
+    assert evaluator.evaluate(2)["size"] == 2
+    barrier()
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_metric_is_found_by_its_full_or_short_name():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import sys
-from typing import Any, TypedDict
+from typing import Any, Literal, TypedDict
 
 import torch
 
@@ -20,7 +20,7 @@ class MpCfg(TypedDict, total=False):
         opencv_num_threads: Threads that OpenCV may use in each process, where it is installed; default 0, its own choice off.
     """
 
-    mp_start_method: str
+    mp_start_method: Literal["fork", "spawn", "forkserver"]
     opencv_num_threads: int
 
 
@@ -30,12 +30,16 @@ class DistCfg(TypedDict, total=False):
     Attributes:
         backend: `nccl`, `gloo`, …; default nccl on CUDA and gloo elsewhere.
         timeout: Seconds after which a collective that hangs is an error.
+        port: Where the ranks of the launchers `slurm` and `mpi` meet; default `MASTER_PORT`, else 29500.
+        init_method: Where the processes find each other, where the environment does not say (`tcp://…`, `file://…`).
         init_backend: Who sets it up; only `torch`.
     """
 
     backend: str | None
     timeout: float | None
-    init_backend: str
+    port: int | None
+    init_method: str | None
+    init_backend: Literal["torch"]
 
 
 class EnvCfg(TypedDict, total=False):
@@ -90,9 +94,22 @@ def apply_env_cfg(env_cfg: EnvCfg) -> None:
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         wanted = min(max(env_cfg.get("resource_limit", 4096), soft), hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-    cv2 = sys.modules.get("cv2")  # only where the user's code has imported it
+    threads = env_cfg.get("mp_cfg", {}).get("opencv_num_threads")
+    if threads is not None or _OPENCV_THREADS not in os.environ:
+        _limit_opencv(threads or 0)
+
+
+_OPENCV_THREADS = "OPENCV_FOR_THREADS_NUM"
+"""What OpenCV reads when it is imported."""
+
+
+def _limit_opencv(threads: int) -> None:
+    """Set OpenCV's number of threads, whether the user's code has imported it or will, in workers too."""
+    cv2 = sys.modules.get("cv2")
     if cv2 is not None:
-        cv2.setNumThreads(env_cfg.get("mp_cfg", {}).get("opencv_num_threads", 0))
+        cv2.setNumThreads(threads)
+    # There, 0 would mean as many as there are cores.
+    os.environ[_OPENCV_THREADS] = str(max(threads, 1))
 
 
 def collect_env() -> dict[str, Any]:

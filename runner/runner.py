@@ -75,6 +75,7 @@ class Runner:
         sync_bn: `torch` makes batch normalization share its statistics among ranks.
         compile: Whether, or with which arguments, `torch.compile` compiles the training step.
         activation_checkpointing: Modules, by dotted name, whose activations are computed again in the backward pass.
+        init_weights_for_test_or_val: Whether `val()` and `test()` call the model's `init_weights` before they load.
         device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
 
     Attributes:
@@ -119,6 +120,7 @@ class Runner:
         sync_bn: Literal["torch"] | None = None,
         compile: bool | dict[str, Any] = False,  # noqa: A002 - MMEngine's name
         activation_checkpointing: str | list[str] | None = None,
+        init_weights_for_test_or_val: bool = True,
         device: str = "auto",
     ) -> None:
         fields = dict(locals())
@@ -402,6 +404,7 @@ class Runner:
     def _evaluate(self, loop: EvaluationLoop) -> dict[str, Any]:
         with self.message_hub.current(), self.logger.current(), self.visualizer.current():
             self.call_hook("before_run")
+            self._initialized |= self._fields["init_weights_for_test_or_val"] is False
             self._init_weights()
             self._load_or_resume(weights_only=True)
             metrics = loop.run()

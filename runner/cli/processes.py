@@ -9,7 +9,7 @@ import typer
 
 from runner.config import Config
 
-__all__ = ["announce_own_code", "started"]
+__all__ = ["announce_own_code", "rank", "started"]
 
 
 def started(cfg: Config, nproc_per_node: int | None, device: str) -> int | None:
@@ -25,11 +25,19 @@ def started(cfg: Config, nproc_per_node: int | None, device: str) -> int | None:
                 f"WORLD_SIZE is {os.environ['WORLD_SIZE']} and the launcher is none; add `--launcher pytorch`, or unset it",
                 param_hint="--launcher",
             )
-        if nproc_per_node is not None:
-            raise typer.BadParameter(
-                "it starts processes for a launcher, which is none; add `--launcher pytorch`",
-                param_hint="--nproc-per-node",
-            )
+        _say_who_started()
+    if nproc_per_node is not None and launcher != "pytorch":
+        raise typer.BadParameter(
+            f"it starts processes for the launcher pytorch, and the launcher is {launcher}; "
+            + ("add `--launcher pytorch`" if launcher == "none" else _STARTED_BY[launcher][1]),
+            param_hint="--nproc-per-node",
+        )
+    if launcher in _STARTED_BY and _STARTED_BY[launcher][0] not in os.environ:
+        raise typer.BadParameter(
+            f"{_STARTED_BY[launcher][0]} is not in the environment, and the launcher is {launcher}; "
+            f"{_STARTED_BY[launcher][1]}",
+            param_hint="--launcher",
+        )
     if launcher != "pytorch" or ("RANK" in os.environ and "WORLD_SIZE" in os.environ):
         return None
     from runner.dist.launch import launch
@@ -37,9 +45,33 @@ def started(cfg: Config, nproc_per_node: int | None, device: str) -> int | None:
     return launch(sys.argv[1:], nproc_per_node=nproc_per_node, device=device)
 
 
+_STARTED_BY = {
+    "slurm": ("SLURM_PROCID", "start the processes with `srun`"),
+    "mpi": ("OMPI_COMM_WORLD_RANK", "start the processes with Open MPI's `mpirun`"),
+}
+"""What tells that a cluster's launcher started this process, and how that is done."""
+
+
+def _say_who_started() -> None:
+    """Say that each process is a run of its own, where a cluster started several and no launcher joins them."""
+    from runner.dist.cluster import started_by
+
+    cluster = started_by(os.environ)
+    if cluster is not None and rank() == 0:
+        typer.echo(
+            f"{cluster} started several processes, each a run of its own; `--launcher {cluster}` joins them", err=True
+        )
+
+
+def rank() -> int:
+    """This process's number among those that a launcher started, before they have formed a group."""
+    names = ("RANK", "SLURM_PROCID", "OMPI_COMM_WORLD_RANK")
+    return next((int(os.environ[name]) for name in names if name in os.environ), 0)
+
+
 def announce_own_code(cfg: Config) -> None:
     """Say which files and packages the config makes this command run, before it does."""
     names = (cfg.get("custom_imports") or {}).get("imports") or []
     names = [names] if isinstance(names, str) else names
-    if names and os.environ.get("RANK", "0") == "0":
+    if names and rank() == 0:
         typer.echo(f"runs your own code: {', '.join(names)}", err=True)

@@ -24,7 +24,7 @@ def test(
     fmt: Format = "text",
     work_dir: Annotated[str | None, typer.Option("--work-dir", help="Where logs go.")] = None,
     launcher: Annotated[
-        str | None, typer.Option("--launcher", metavar="none|pytorch", help="How processes start.")
+        str | None, typer.Option("--launcher", metavar="none|pytorch|slurm|mpi", help="How processes start.")
     ] = None,
     nproc_per_node: Annotated[
         int | None, typer.Option("--nproc-per-node", metavar="N", help="Processes to start; default one a GPU.")

@@ -38,7 +38,7 @@ def train(
     ] = False,
     no_val: Annotated[bool, typer.Option("--no-val", help="Do not validate.")] = False,
     launcher: Annotated[
-        str | None, typer.Option("--launcher", metavar="none|pytorch", help="How processes start.")
+        str | None, typer.Option("--launcher", metavar="none|pytorch|slurm|mpi", help="How processes start.")
     ] = None,
     nproc_per_node: Annotated[
         int | None, typer.Option("--nproc-per-node", metavar="N", help="Processes to start; default one a GPU.")

@@ -3,6 +3,7 @@
 group.py           who this process is
 collectives.py     tensors and objects between processes
 process_group.py   joining and leaving
+cluster.py         what SLURM and Open MPI tell their processes
 launch.py          starting a group on this machine
 ddp.py             the model wrapper
 """

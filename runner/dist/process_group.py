@@ -10,6 +10,7 @@ from typing import Any, Literal
 import torch
 from torch import distributed as torch_dist
 
+from runner.dist.cluster import mpi_environment, slurm_environment
 from runner.errors import LaunchError
 
 __all__ = ["destroy", "infer_launcher", "init_dist", "joins_group"]
@@ -41,43 +42,52 @@ def init_dist(
     launcher: str,
     backend: str | None = None,
     timeout: float | None = None,
+    port: int | None = None,
+    init_backend: Literal["torch"] = "torch",
     **kwargs: Any,
 ) -> None:
     """Join the process group. A group that exists already is kept.
 
     Args:
-        launcher: `none` (does nothing) or `pytorch` (reads `RANK`, `WORLD_SIZE`, `LOCAL_RANK`, `MASTER_ADDR` and
-            `MASTER_PORT`, as torchrun sets them).
+        launcher: `none` (does nothing); `pytorch` (reads `RANK`, `WORLD_SIZE`, `LOCAL_RANK`, `MASTER_ADDR` and
+            `MASTER_PORT`, as torchrun sets them); `slurm` or `mpi` (set these from what `srun` or Open MPI's `mpirun`
+            gives each process).
         backend: `gloo`, `nccl`, …; by default `nccl` where CUDA is there and `gloo` elsewhere.
         timeout: Seconds after which a collective that some rank does not join is an error; torch's default (30
             minutes for gloo, 10 for nccl) when None.
+        port: Where the ranks of `slurm` and `mpi` meet; by default `MASTER_PORT`, else 29500.
+        init_backend: Which library makes the group; only `torch`.
         **kwargs: For `torch.distributed.init_process_group`.
 
     Raises:
-        LaunchError: The launcher is not in this version or unknown, or the environment lacks what it needs.
+        LaunchError: The launcher or the library is unknown, or the environment lacks what it needs.
     """
     if launcher == "none" or torch_dist.is_initialized():
         return
-    if launcher in {"slurm", "mpi"}:
-        raise LaunchError(
-            f"launcher: {launcher!r} is not in this version; start the processes with torchrun and use 'pytorch'"
-        )
-    if launcher != "pytorch":
+    if launcher not in {"pytorch", "slurm", "mpi"}:
         raise LaunchError(f"launcher: {launcher!r} is unknown; it must be 'none', 'pytorch', 'slurm' or 'mpi'")
-    _init_pytorch(backend or ("nccl" if torch.cuda.is_available() else "gloo"), timeout, kwargs)
+    if init_backend != "torch":
+        raise LaunchError(f"env_cfg.dist_cfg.init_backend: {init_backend!r} is not offered; give 'torch'")
+    if launcher == "slurm":
+        os.environ.update(slurm_environment(os.environ, port))
+    elif launcher == "mpi":
+        os.environ.update(mpi_environment(os.environ, port))
+    _init_torch(launcher, backend or ("nccl" if torch.cuda.is_available() else "gloo"), timeout, kwargs)
 
 
-def _init_pytorch(backend: str, timeout: float | None, kwargs: dict[str, Any]) -> None:
-    if "init_method" not in kwargs and "store" not in kwargs:
-        needed = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
-        missing = [name for name in needed if name not in os.environ]
-        if missing:
-            raise LaunchError(
-                f"launcher: 'pytorch' needs {', '.join(missing)} in the environment; "
-                "start with torchrun, or let `runner train --launcher pytorch` start the processes"
-            )
+def _init_torch(launcher: str, backend: str, timeout: float | None, kwargs: dict[str, Any]) -> None:
+    meets_elsewhere = kwargs.get("init_method") not in {None, "env://"} or "store" in kwargs
+    needed = ("RANK", "WORLD_SIZE") if meets_elsewhere else ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+    missing = [name for name in needed if name not in os.environ and name.lower() not in kwargs]
+    if missing:
+        raise LaunchError(
+            f"launcher: {launcher!r} needs {', '.join(missing)} in the environment; "
+            "start with torchrun, or let `runner train --launcher pytorch` start the processes"
+        )
+    if meets_elsewhere:
+        kwargs.update({name: int(os.environ[name.upper()]) for name in ("rank", "world_size") if name not in kwargs})
     if torch.cuda.is_available():
-        _set_cuda_device(backend)
+        _set_cuda_device(backend, is_bound=launcher != "pytorch")
     if timeout is not None:
         kwargs["timeout"] = dt.timedelta(seconds=timeout)
     try:
@@ -86,11 +96,19 @@ def _init_pytorch(backend: str, timeout: float | None, kwargs: dict[str, Any]) -
         raise LaunchError(f"launcher: the {backend} group could not be joined: {error}") from error
 
 
-def _set_cuda_device(backend: str) -> None:
+def _set_cuda_device(backend: str, *, is_bound: bool) -> None:
+    """Take the GPU that belongs to this process.
+
+    Args:
+        backend: The group's.
+        is_bound: Whether a cluster started the process, which may show each process a GPU of its own alone.
+    """
     local_rank = int(os.environ.get("LOCAL_RANK", os.environ.get("RANK", "0")))
     devices = torch.cuda.device_count()
     if local_rank < devices:
         torch.cuda.set_device(local_rank)
+    elif is_bound and devices == 1:
+        torch.cuda.set_device(0)
     elif "nccl" in backend:
         raise LaunchError(
             f"launcher: local rank {local_rank} has no GPU, {devices} are visible; "

@@ -17,12 +17,17 @@ def test_joins_group(environment, expected):
 
 
 @pytest.mark.parametrize(
-    ("launcher", "says"),
-    [("slurm", "not in this version"), ("mpi", "not in this version"), ("torchrun", "must be 'none', 'pytorch'")],
+    ("arguments", "says"),
+    [
+        ({"launcher": "torchrun"}, "must be 'none', 'pytorch'"),
+        ({"launcher": "slurm"}, "SLURM_PROCID, SLURM_NTASKS, SLURM_NODELIST"),
+        ({"launcher": "mpi"}, "OMPI_COMM_WORLD_RANK"),
+        ({"launcher": "pytorch", "init_backend": "deepspeed"}, "'deepspeed' is not offered"),
+    ],
 )
-def test_launchers_that_are_not_there(launcher, says):
+def test_what_can_not_be_joined(arguments, says):
     with pytest.raises(LaunchError, match=says):
-        dist.init_dist(launcher)
+        dist.init_dist(**arguments)
 
 
 def test_missing_environment_is_named(monkeypatch):
@@ -51,7 +56,12 @@ def test_a_group_of_one_on_gloo(monkeypatch, tmp_path):
 
 @pytest.mark.parametrize(
     ("environment", "launcher"),
-    [({}, "none"), ({"WORLD_SIZE": "2"}, "pytorch"), ({"SLURM_NTASKS": "2"}, "slurm")],
+    [
+        ({}, "none"),
+        ({"WORLD_SIZE": "2"}, "pytorch"),
+        ({"SLURM_NTASKS": "2"}, "slurm"),
+        ({"OMPI_COMM_WORLD_LOCAL_RANK": "0"}, "mpi"),
+    ],
 )
 def test_infer_launcher(monkeypatch, environment, launcher):
     for name in ("WORLD_SIZE", "SLURM_NTASKS", "OMPI_COMM_WORLD_LOCAL_RANK"):

@@ -34,8 +34,9 @@ NAMES = {
         Composition Config ConfigDict compose
     """,
     "runner.dataset": """
-        DataLoader DefaultSampler Head InfiniteSampler LoaderState Position Streams WorkersState
-        build_dataloader default_collate key key_generators pseudo_collate rebuild set_random_seed
+        BaseDataset ClassBalancedDataset Compose ConcatDataset DataLoader DefaultSampler Head
+        InfiniteSampler LoaderState Position RepeatDataset Streams WorkersState build_dataloader
+        default_collate force_full_init key key_generators pseudo_collate rebuild set_random_seed
         worker_init_fn
     """,
     "runner.dist": """
@@ -46,10 +47,18 @@ NAMES = {
     """,
     "runner.errors": """
         BuildError CheckpointError ConfigError DamagedCheckpoint LaunchError Location Path PluginError Problem
-        RegistryError RunnerError SignatureError dotted
+        RegistryError RunnerError SignatureError StorageError dotted
     """,
     "runner.evaluator": """
         BaseMetric DumpResults Evaluator get_metric_value
+    """,
+    "runner.fileio": """
+        BackendArgs BaseFileHandler BaseStorageBackend FsspecBackend HTTPBackend JsonHandler LmdbBackend
+        LocalBackend PickleHandler YamlHandler copy_if_symlink_fails copyfile copyfile_from_local
+        copyfile_to_local copytree copytree_from_local copytree_to_local dict_from_file dump exists
+        generate_presigned_url get get_file_backend get_local_path get_text isdir isfile join_path
+        list_dir_or_file list_from_file load load_plain_pickle put put_text register_backend
+        register_handler remove rmtree
     """,
     "runner.hooks": """
         CheckpointHook DistSamplerSeedHook Hook HookList IterTimerHook LoggerHook ParamSchedulerHook Priority
@@ -65,14 +74,15 @@ NAMES = {
         BaseLoop EpochBasedTrainLoop EvaluationLoop IterBasedTrainLoop TestLoop TrainLoop ValLoop
     """,
     "runner.model": """
-        BaseDataPreprocessor BaseModel BaseModule ImgDataPreprocessor MMDistributedDataParallel
-        ModuleDict ModuleList Sequential is_model_wrapper stack_batch
+        BaseAveragedModel BaseDataPreprocessor BaseModel BaseModule ExponentialMovingAverage
+        ImgDataPreprocessor MMDistributedDataParallel ModuleDict ModuleList MomentumAnnealingEMA Sequential
+        StochasticWeightAverage is_model_wrapper stack_batch
     """,
     "runner.optim": """
         AmpOptimWrapper ClipGrad ConstantLR ConstantMomentum ConstantParamScheduler CosineAnnealingLR
         CosineAnnealingMomentum CosineAnnealingParamScheduler CustomKey DefaultOptimWrapperConstructor
         LinearLR LinearMomentum LinearParamScheduler LossScale MultiStepLR MultiStepMomentum
-        MultiStepParamScheduler OptimWrapper ParamwiseCfg PolyLR PolyMomentum PolyParamScheduler StepLR
+        MultiStepParamScheduler OptimWrapper OptimWrapperDict ParamwiseCfg PolyLR PolyMomentum PolyParamScheduler StepLR
         StepMomentum StepParamScheduler _ParamScheduler build_optim_wrapper restore_schedulers
     """,
     "runner.plugin": """

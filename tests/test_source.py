@@ -114,6 +114,12 @@ UNPICKLERS = {
     ("joblib", "load"),
 }
 
+ALLOWED_UNPICKLERS = {
+    ("dataset/records.py", "Records.__getitem__", "pickle.loads(view[start:int(ends[index])])"): (
+        "samples that this run has itself pickled, in memory"
+    ),
+}
+
 
 def sites() -> Iterator[tuple[str, str, ast.expr, ast.Call | None]]:
     """Every name and attribute that is read, where, and the call that it is the function of."""
@@ -200,12 +206,12 @@ def test_torch_load_reads_weights_only():
 
 
 def test_nothing_is_unpickled():
-    found = [
-        (file, ast.unparse(node))
-        for file, _, node, _ in sites()
+    found = {
+        (file, owner, ast.unparse(call or node))
+        for file, owner, node, call in sites()
         if isinstance(node, ast.Attribute) and (_name(node.value), node.attr) in UNPICKLERS
-    ]
-    assert found == []
+    }
+    assert found == set(ALLOWED_UNPICKLERS)
     for file, tree in TREES.items():
         for node in ast.walk(tree):
             if isinstance(node, ast.ImportFrom):

@@ -1,4 +1,4 @@
-"""The head of a data set."""
+"""The head of a data set, and reading several samples of one together."""
 
 from __future__ import annotations
 
@@ -7,7 +7,13 @@ from typing import Any
 
 from torch.utils.data import Dataset
 
-__all__ = ["Head"]
+__all__ = ["Head", "read_together"]
+
+
+def read_together(dataset: Any, indices: Sequence[int]) -> list[Any]:
+    """Read several samples: by one call of `__getitems__` where the data set has it, else one by one."""
+    together = getattr(dataset, "__getitems__", None)
+    return list(together(indices)) if together else [dataset[index] for index in indices]
 
 
 class Head(Dataset[Any]):
@@ -33,8 +39,7 @@ class Head(Dataset[Any]):
 
     def __getitems__(self, indices: Sequence[int]) -> list[Any]:
         """Read several samples at once where the data set can."""
-        together = getattr(self.dataset, "__getitems__", None)
-        return list(together(indices)) if together else [self.dataset[index] for index in indices]
+        return read_together(self.dataset, indices)
 
     def __len__(self) -> int:
         return self.length

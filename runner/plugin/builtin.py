@@ -27,9 +27,24 @@ _TABLE: dict[str, dict[str, str]] = {
         "ParamSchedulerHook": "runner.hooks.param_scheduler:ParamSchedulerHook",
         "RuntimeInfoHook": "runner.hooks.runtime_info:RuntimeInfoHook",
     },
+    "averaged_model": {
+        "ExponentialMovingAverage": "runner.model.averaged_model:ExponentialMovingAverage",
+        "MomentumAnnealingEMA": "runner.model.averaged_model:MomentumAnnealingEMA",
+        "StochasticWeightAverage": "runner.model.averaged_model:StochasticWeightAverage",
+    },
     "data_preprocessor": {
         "BaseDataPreprocessor": "runner.model.data_preprocessor:BaseDataPreprocessor",
         "ImgDataPreprocessor": "runner.model.data_preprocessor:ImgDataPreprocessor",
+    },
+    "weight_init": {
+        "Caffe2Xavier": "runner.model.weight_init:Caffe2XavierInit",
+        "Constant": "runner.model.weight_init:ConstantInit",
+        "Kaiming": "runner.model.weight_init:KaimingInit",
+        "Normal": "runner.model.weight_init:NormalInit",
+        "Pretrained": "runner.model.weight_init:PretrainedInit",
+        "TruncNormal": "runner.model.weight_init:TruncNormalInit",
+        "Uniform": "runner.model.weight_init:UniformInit",
+        "Xavier": "runner.model.weight_init:XavierInit",
     },
     "model_wrapper": {"MMDistributedDataParallel": "runner.dist.ddp:MMDistributedDataParallel"},
     "optim_wrapper": {
@@ -38,6 +53,13 @@ _TABLE: dict[str, dict[str, str]] = {
     },
     "optim_wrapper_constructor": {
         "DefaultOptimWrapperConstructor": "runner.optim.constructor:DefaultOptimWrapperConstructor",
+    },
+    "dataset": {
+        "ChainDataset": "torch.utils.data:ChainDataset",
+        "ClassBalancedDataset": "runner.dataset.dataset_wrapper:ClassBalancedDataset",
+        "ConcatDataset": "runner.dataset.dataset_wrapper:ConcatDataset",
+        "RepeatDataset": "runner.dataset.dataset_wrapper:RepeatDataset",
+        "Subset": "torch.utils.data:Subset",
     },
     "sampler": {
         "DefaultSampler": "runner.dataset.sampler:DefaultSampler",
@@ -55,6 +77,21 @@ _TABLE: dict[str, dict[str, str]] = {
     "vis_backend": {"LocalVisBackend": "runner.visualization.vis_backend:LocalVisBackend"},
     "log_processor": {"LogProcessor": "runner.logging.log_processor:LogProcessor"},
 }
+
+_SEVERAL_OPTIMIZERS: dict[str, Any] = {
+    "additionalProperties": {
+        "description": "An optimizer by its name, which is that of the submodule that it trains.",
+        "type": "object",
+        "x-slot": "optim_wrapper",
+        "properties": {
+            "modules": {
+                "description": "The submodules that it trains, where they are others than the one of its name.",
+                "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}],
+            },
+        },
+    },
+}
+"""What `OptimWrapperDict` holds beside its type."""
 
 _NOT_NEGATIVE: dict[str, Any] = {"minimum": 0}
 _POSITIVE = {"exclusiveMinimum": 0}
@@ -115,10 +152,19 @@ def runner_register(catalog: Registration) -> None:
     for kind, rows in _TABLE.items():
         for name, target in rows.items():
             catalog.add(kind, name, target)
+    catalog.dataset(
+        "BaseDataset",
+        "runner.dataset.base_dataset:BaseDataset",
+        # Subclasses filter; here the argument would be taken and do nothing.
+        schema={"properties": {"filter_cfg": {"type": "null"}}},
+    )
     for name, bounds in _OPTIMIZERS.items():
         catalog.optimizer(name, f"torch.optim:{name}", schema={"properties": bounds})
     if tuple(map(int, version("torch").split(".")[:2])) >= (2, 9):
         catalog.optimizer("Muon", "torch.optim:Muon", schema={"properties": _MUON})
+    catalog.optim_wrapper(
+        "OptimWrapperDict", "runner.optim.optim_wrapper_dict:OptimWrapperDict", schema=_SEVERAL_OPTIMIZERS
+    )
     for family, module in _SCHEDULERS.items():
         for target in ("LR", "Momentum", "ParamScheduler"):
             catalog.param_scheduler(f"{family}{target}", f"runner.optim.scheduler.{module}:{family}{target}")

@@ -47,6 +47,7 @@ class Kind:
         engine_keys: Keys that the engine reads beside the constructor's, each with its JSON Schema.
         default_type: What a mapping without `type` is built as.
         by_name: Whether a config may give one by its bare name, without a mapping around it.
+        deferred: Whether a slot is handed the mapping as it stands, for the class that takes it to build when it needs it.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Kind:
     engine_keys: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     default_type: str | None = None
     by_name: bool = False
+    deferred: bool = False
 
     @property
     def one(self) -> str:
@@ -97,6 +99,29 @@ _CONSTRUCTOR: dict[str, Any] = {
     "default": "DefaultOptimWrapperConstructor",
 }
 
+_OVERRIDE: dict[str, Any] = {
+    "description": "A submodule's initializer, with its arguments; those beside `override` where it gives a name alone.",
+    "anyOf": [
+        {
+            "type": "object",
+            "title": "override",
+            "properties": {"name": {"description": "The submodule's name.", "type": "string", "minLength": 1}},
+            "required": ["name"],
+            "additionalProperties": False,
+        },
+        {
+            "x-slot": "weight_init",
+            "properties": {"name": {"description": "The submodule's name.", "type": "string", "minLength": 1}},
+            "x-required": ["name"],
+        },
+    ],
+}
+
+_OVERRIDES: dict[str, Any] = {
+    "description": "Submodules that are initialized in another way: one, or a list.",
+    "anyOf": [*_OVERRIDE["anyOf"], {"type": "array", "items": _OVERRIDE}],
+}
+
 _TABLE = (
     Kind(
         name="runner",
@@ -128,7 +153,13 @@ _TABLE = (
         doc="Moves a batch to the device and normalizes it.",
         default_type="BaseDataPreprocessor",
     ),
-    Kind(name="averaged_model", registry="MODELS", base=None, doc="An average of a model's weights over time."),
+    Kind(
+        name="averaged_model",
+        registry="MODELS",
+        base="runner.model.averaged_model:BaseAveragedModel",
+        doc="An average of a model's weights over time.",
+        injected=("model",),
+    ),
     Kind(
         name="model_wrapper",
         registry="MODEL_WRAPPERS",
@@ -136,7 +167,14 @@ _TABLE = (
         doc="Wraps the model for distributed training.",
         injected=("module",),
     ),
-    Kind(name="weight_init", registry="WEIGHT_INITIALIZERS", base=None, doc="Fills a module's weights."),
+    Kind(
+        name="weight_init",
+        registry="WEIGHT_INITIALIZERS",
+        base=None,
+        doc="Fills a module's weights.",
+        engine_keys={"override": _OVERRIDES},
+        deferred=True,  # ported backbones read `init_cfg["checkpoint"]`, and weights are filled after all is built
+    ),
     Kind(
         name="optimizer",
         registry="OPTIMIZERS",

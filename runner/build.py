@@ -89,7 +89,7 @@ class Builder:
                 arguments[key] = self.fill(parameter.slot, arguments[key], (*path, key))
             else:
                 arguments[key] = convert(arguments[key], parameter.schema)
-        return _call(target, name, arguments, path)
+        return _call(target, name, arguments, path, called_later=kind in _CALLED_LATER)
 
     def resolve(self, kind: str, cfg: Mapping[str, Any], path: Path = ()) -> tuple[Callable[..., Any], str]:
         """The class that a mapping's `type` means, and its name."""
@@ -102,6 +102,8 @@ class Builder:
 
     def fill(self, kind: str, value: Any, path: Path = ()) -> Any:
         """Build what stands in a slot: a component, or a list or mapping of components."""
+        if KINDS[kind].deferred:
+            return value
         if isinstance(value, str) or (isinstance(value, Mapping) and "type" in value):
             return self.build(kind, value, path)
         if isinstance(value, Mapping):
@@ -118,8 +120,12 @@ def _describe(target: Callable[..., Any], catalog: Catalog) -> Signature | None:
         return None  # a constructor without source takes what it is given
 
 
-def _call(target: Callable[..., Any], name: str, arguments: dict[str, Any], path: Path) -> Any:
-    if not inspect.isclass(target):
+_CALLED_LATER = frozenset({"function", "transform"})
+"""Kinds whose functions are components themselves; any other kind's function makes one, as `resnet18` makes a model."""
+
+
+def _call(target: Callable[..., Any], name: str, arguments: dict[str, Any], path: Path, *, called_later: bool) -> Any:
+    if called_later and not inspect.isclass(target):
         return functools.partial(target, **arguments) if arguments else target
     try:
         return target(**arguments)

@@ -29,13 +29,13 @@ class BaseModel(BaseModule):
 
     Args:
         data_preprocessor: Moves a batch to the model's device and normalizes it; None is `BaseDataPreprocessor`.
-        init_cfg: Initializers by config are not offered; override `init_weights` instead.
+        init_cfg: An initializer, or several that are applied in order: `{type: Kaiming, layer: Conv2d}`.
     """
 
     def __init__(
         self,
         data_preprocessor: Annotated[dict[str, Any] | nn.Module | None, Slot("data_preprocessor")] = None,
-        init_cfg: None = None,
+        init_cfg: Annotated[dict[str, Any] | list[dict[str, Any]] | None, Slot("weight_init")] = None,
     ) -> None:
         super().__init__(init_cfg)
         if data_preprocessor is None:

@@ -2,28 +2,37 @@
 
 from __future__ import annotations
 
+import copy
+from abc import ABCMeta
 from collections.abc import Iterable, Mapping
+from typing import Annotated, Any
 
 from torch import nn
 
+from runner.dist.ddp import is_model_wrapper
+from runner.kinds import Slot
+from runner.logging import MMLogger
+from runner.model.weight_init import PretrainedInit, initialize, update_init_info
+
 __all__ = ["BaseModule", "ModuleDict", "ModuleList", "Sequential"]
 
+_PRETRAINED = ("Pretrained", "runner.Pretrained", "mmengine.Pretrained", PretrainedInit)
 
-class BaseModule(nn.Module):
+
+class BaseModule(nn.Module, metaclass=ABCMeta):
     """A module with `init_weights()`, which the Runner calls once before a checkpoint is loaded.
 
     Args:
-        init_cfg: Initializers by config are not offered; override `init_weights` instead.
+        init_cfg: An initializer, or several that are applied in order: `{type: Kaiming, layer: Conv2d}`.
     """
 
-    def __init__(self, init_cfg: None = None) -> None:
+    def __init__(
+        self, init_cfg: Annotated[dict[str, Any] | list[dict[str, Any]] | None, Slot("weight_init")] = None
+    ) -> None:
         super().__init__()
-        if init_cfg is not None:
-            raise TypeError(
-                f"{type(self).__name__}: init_cfg must be None, got {init_cfg!r}; "
-                "initialize the weights in the constructor or override init_weights()"
-            )
         self._is_init = False
+        # Modules that share a mapping must not see each other's changes to it.
+        self.init_cfg = copy.deepcopy(init_cfg)
 
     @property
     def is_init(self) -> bool:
@@ -35,12 +44,59 @@ class BaseModule(nn.Module):
         self._is_init = value
 
     def init_weights(self) -> None:
-        """Initialize the children that know how to, each once; call it through `super()` where you override it."""
+        """Fill the weights: as `init_cfg` says, then as the children do, then from a checkpoint for `Pretrained`.
+
+        Children that are initialized already are left alone. Call it through `super()` where you override it.
+        """
+        is_outermost = not hasattr(self, "_params_init_info")
+        if is_outermost:
+            self._begin_init_info()
+        try:
+            if self._is_init:
+                MMLogger.get_current_instance().warning(
+                    f"init_weights of {type(self).__name__} was called more than once; the weights stay as they are"
+                )
+            else:
+                self._init_weights()
+        finally:
+            if is_outermost:
+                self._end_init_info()
+
+    def _init_weights(self) -> None:
+        many = [self.init_cfg] if isinstance(self.init_cfg, Mapping) else self.init_cfg or []
+        pretrained = [cfg for cfg in many if cfg.get("type") in _PRETRAINED]
+        initialize(self, [cfg for cfg in many if cfg not in pretrained])
         for child in self.children():
-            init_weights = getattr(child, "init_weights", None)
-            if callable(init_weights) and not getattr(child, "is_init", False):
+            inner = child.module if is_model_wrapper(child) and not hasattr(child, "init_weights") else child
+            init_weights: Any = getattr(inner, "init_weights", None)
+            if callable(init_weights) and not getattr(inner, "is_init", False):
                 init_weights()
+                assert isinstance(inner, nn.Module)
+                update_init_info(inner, f"Initialized by user-defined `init_weights` in {type(inner).__name__}")
+        initialize(self, pretrained)
         self._is_init = True
+
+    def _begin_init_info(self) -> None:
+        """Let all modules within share a record of what changed which parameter."""
+        infos = {
+            parameter: {"init_info": "as its constructor made it", "tmp_mean_value": parameter.data.mean().cpu()}
+            for parameter in self.parameters()
+        }
+        for module in self.modules():
+            module._params_init_info = infos  # type: ignore[assignment] # noqa: SLF001 - MMEngine's name, which users' code reads
+
+    def _end_init_info(self) -> None:
+        logger = MMLogger.get_current_instance()
+        infos: Any = self._params_init_info
+        for name, parameter in self.named_parameters():
+            if parameter in infos:
+                logger.debug(f"{name} {tuple(parameter.shape)}: {infos[parameter]['init_info']}")
+        for module in self.modules():
+            if hasattr(module, "_params_init_info"):
+                del module._params_init_info  # noqa: SLF001 - as above
+
+    def __repr__(self) -> str:
+        return super().__repr__() + (f"\ninit_cfg={self.init_cfg}" if self.init_cfg else "")
 
 
 class Sequential(BaseModule, nn.Sequential):
@@ -51,10 +107,13 @@ class Sequential(BaseModule, nn.Sequential):
         init_cfg: As in `BaseModule`.
     """
 
-    def __init__(self, *args: nn.Module, init_cfg: None = None) -> None:
+    def __init__(
+        self,
+        *args: nn.Module,
+        init_cfg: Annotated[dict[str, Any] | list[dict[str, Any]] | None, Slot("weight_init")] = None,
+    ) -> None:
         BaseModule.__init__(self, init_cfg)
         nn.Sequential.__init__(self, *args)
-        self._is_init = False
 
 
 class ModuleList(BaseModule, nn.ModuleList):
@@ -65,10 +124,13 @@ class ModuleList(BaseModule, nn.ModuleList):
         init_cfg: As in `BaseModule`.
     """
 
-    def __init__(self, modules: Iterable[nn.Module] | None = None, init_cfg: None = None) -> None:
+    def __init__(
+        self,
+        modules: Iterable[nn.Module] | None = None,
+        init_cfg: Annotated[dict[str, Any] | list[dict[str, Any]] | None, Slot("weight_init")] = None,
+    ) -> None:
         BaseModule.__init__(self, init_cfg)
         nn.ModuleList.__init__(self, modules)
-        self._is_init = False
 
 
 class ModuleDict(BaseModule, nn.ModuleDict):
@@ -79,7 +141,10 @@ class ModuleDict(BaseModule, nn.ModuleDict):
         init_cfg: As in `BaseModule`.
     """
 
-    def __init__(self, modules: Mapping[str, nn.Module] | None = None, init_cfg: None = None) -> None:
+    def __init__(
+        self,
+        modules: Mapping[str, nn.Module] | None = None,
+        init_cfg: Annotated[dict[str, Any] | list[dict[str, Any]] | None, Slot("weight_init")] = None,
+    ) -> None:
         BaseModule.__init__(self, init_cfg)
         nn.ModuleDict.__init__(self, modules)
-        self._is_init = False

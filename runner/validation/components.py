@@ -179,7 +179,8 @@ class Components:
             return component_schema(entry, self._signature(entry), extra)
         key = (entry.kind, entry.qualified)
         if extra or entry.obj is not None:
-            return component_schema(entry, self._signature(entry), extra)
+            derived = component_schema(entry, self._signature(entry), extra)
+            return {**derived, "required": [*derived["required"], *schema.get("x-required", ())]}
         if key not in self._schemas:
             self._schemas[key] = component_schema(entry, self._signature(entry))
         return self._schemas[key]
@@ -223,8 +224,9 @@ def _strays(cfg: Mapping[str, Any], schema: Schema) -> Iterator[Mistake]:
     for key, value in cfg.items():
         if key == "type" or key in schema["x-injected"]:
             continue
-        fragment = schema["properties"].get(key)
-        if fragment is None and schema["additionalProperties"] is False:
+        others = schema["additionalProperties"]
+        fragment = schema["properties"].get(key, others if isinstance(others, Mapping) else None)
+        if fragment is None and others is False:
             continue
         for path in _typed(value, fragment or {}):
             yield Mistake(

@@ -158,8 +158,3 @@ def test_weights_are_initialized_once_from_the_outside_in():
     assert [leaf.calls for leaf in leaves] == [1, 1, 1]
     assert done.calls == 0
     assert model.is_init
-
-
-def test_initializers_by_config_are_refused():
-    with pytest.raises(TypeError, match="override init_weights"):
-        BaseModule({"type": "Kaiming"})

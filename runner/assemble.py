@@ -16,14 +16,17 @@ from runner import dist
 from runner.config.triples import TRIPLES
 from runner.dataset import build_dataloader as keyed_dataloader
 from runner.dataset import rebuild
+from runner.dataset.build import accepted
 from runner.dist.ddp import is_model_wrapper, wrap_model
 from runner.errors import BuildError, Path
 from runner.evaluator import Evaluator
 from runner.hooks import Hook
-from runner.optim import OptimWrapper, build_optim_wrapper
+from runner.model import BaseModel
+from runner.optim import OptimWrapper, OptimWrapperDict, build_optim_wrapper
 from runner.optim.scheduler import _ParamScheduler
 
 if TYPE_CHECKING:
+    from runner.build import Builder
     from runner.runner import Runner
 
 __all__ = [
@@ -158,13 +161,19 @@ def dataloader(runner: Runner, cfg: DataLoader[Any] | Mapping[str, Any], path: P
     # As functions, since `num_batch_per_epoch` makes them for the head of the data set.
     for name in ("sampler", "batch_sampler"):
         if isinstance(cfg.get(name), Mapping):
-            cfg[name] = functools.partial(builder.build, name, cfg[name], (*path, name))
+            cfg[name] = functools.partial(_ordering, builder, name, cfg[name], (*path, name))
     for name in ("collate_fn", "worker_init_fn"):
         if cfg.get(name) is not None:
             cfg[name] = builder.build("function", cfg[name], (*path, name))
     if cfg.get("num_workers", 0) > 0:
         cfg.setdefault("multiprocessing_context", runner.mp_start_method)
     return keyed_dataloader(dataset, seed=runner.seed, rank=runner.data_rank, **cfg)
+
+
+def _ordering(builder: Builder, kind: str, cfg: Mapping[str, Any], path: Path, **offered: Any) -> Any:
+    """Build a sampler or batch sampler with what its constructor takes of `dataset`, `seed`, `sampler`, `batch_size`."""
+    target, _ = builder.resolve(kind, cfg, path)
+    return builder.build(kind, cfg, path, **accepted(target, offered))
 
 
 def evaluator(runner: Runner, cfg: Evaluator | Mapping[str, Any] | Sequence[Any], path: Path = ()) -> Evaluator:
@@ -219,25 +228,43 @@ def train_loop_type(cfg: Mapping[str, Any]) -> dict[str, Any]:
 def optim_wrapper(runner: Runner, cfg: OptimWrapper | Mapping[str, Any]) -> OptimWrapper:
     """Build the optimizer wrapper through its constructor, and let it record the gradients' norm."""
     built = build_optim_wrapper(runner.unwrapped_model, cfg, build=runner.builder.build)
+    if isinstance(built, OptimWrapperDict) and getattr(type(runner.model), "train_step", None) is BaseModel.train_step:
+        raise BuildError(
+            f"{type(runner.model).__name__} is trained by several optimizers ({', '.join(built.keys())}), and has no "
+            "train_step() of its own that says which loss is for which; define one",
+            path=("optim_wrapper",),
+        )
     built.message_hub = runner.message_hub
     return built
 
 
 def param_schedulers(runner: Runner, cfg: Any) -> list[_ParamScheduler] | dict[str, list[_ParamScheduler]]:
-    """Build the schedulers: one, a list, or by the optimizer's name."""
-    if isinstance(cfg, Mapping) and "type" not in cfg:
-        return {name: _schedulers(runner, each, ("param_scheduler", name)) for name, each in cfg.items()}
-    return _schedulers(runner, cfg, ("param_scheduler",))
+    """Build the schedulers: one, a list, or by the optimizer's name; with several optimizers, each gets its own."""
+    path: Path = ("param_scheduler",)
+    wrapper = runner.optim_wrapper
+    by_name = isinstance(cfg, Mapping) and "type" not in cfg
+    if isinstance(wrapper, OptimWrapperDict) and cfg is not None:
+        chains = cfg if by_name else dict.fromkeys(wrapper.keys(), cfg)
+        unknown = [name for name in chains if name not in wrapper]
+        if unknown:
+            raise BuildError(f"no optimizer is called '{unknown[0]}'; there are {', '.join(wrapper.keys())}", path=path)
+        return {
+            name: _schedulers(runner, wrapper[name], each, (*path, name) if by_name else path)
+            for name, each in chains.items()
+        }
+    if by_name:
+        return {name: _schedulers(runner, wrapper, each, (*path, name)) for name, each in cfg.items()}
+    return _schedulers(runner, wrapper, cfg, path)
 
 
-def _schedulers(runner: Runner, cfg: Any, path: Path) -> list[_ParamScheduler]:
+def _schedulers(runner: Runner, optimizer: OptimWrapper | None, cfg: Any, path: Path) -> list[_ParamScheduler]:
     if cfg is None:
         return []
     many = cfg if isinstance(cfg, Sequence) else [cfg]
-    return [_scheduler(runner, each, (*path, number)) for number, each in enumerate(many)]
+    return [_scheduler(runner, optimizer, each, (*path, number)) for number, each in enumerate(many)]
 
 
-def _scheduler(runner: Runner, cfg: Any, path: Path) -> _ParamScheduler:
+def _scheduler(runner: Runner, optimizer: OptimWrapper | None, cfg: Any, path: Path) -> _ParamScheduler:
     if not isinstance(cfg, Mapping):
         built: _ParamScheduler = cfg
         return built
@@ -252,12 +279,12 @@ def _scheduler(runner: Runner, cfg: Any, path: Path) -> _ParamScheduler:
         cfg = {key: value for key, value in cfg.items() if key != "type"}
         try:
             from_epochs: _ParamScheduler = target.build_iter_from_epoch(  # type: ignore[attr-defined]
-                optimizer=runner.optim_wrapper, epoch_length=epoch_length, **cfg
+                optimizer=optimizer, epoch_length=epoch_length, **cfg
             )
         except (TypeError, ValueError, BuildError) as error:
             raise BuildError(f"{name} could not be built: {error}", path=path) from error
         return from_epochs
-    return runner.builder.build("param_scheduler", cfg, path, optimizer=runner.optim_wrapper)  # type: ignore[no-any-return]
+    return runner.builder.build("param_scheduler", cfg, path, optimizer=optimizer)  # type: ignore[no-any-return]
 
 
 def scale_lr(runner: Runner, cfg: Mapping[str, Any] | None) -> None:

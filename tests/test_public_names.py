@@ -22,7 +22,7 @@ NAMES = {
         INFERENCERS Interval IterBasedTrainLoop LAUNCHERS LOG_PROCESSORS LOOPS LaunchError Location
         LogProcessor METRICS MMLogger MODELS MODEL_WRAPPERS MessageHub OPTIMIZERS OPTIM_WRAPPERS
         OPTIM_WRAPPER_CONSTRUCTORS PARAM_SCHEDULERS PluginError Priority Problem RUNNERS Registry
-        RegistryError Runner RunnerError STORAGES STRATEGIES SignatureError Slot TASK_UTILS TRANSFORMS
+        RegistryError Runner RunnerError STORAGES STRATEGIES SignatureError Slot StorageError TASK_UTILS TRANSFORMS
         TestLoop VISBACKENDS VISUALIZERS ValLoop WEIGHT_INITIALIZERS find_latest_checkpoint get_priority
         hookimpl load_checkpoint load_state_dict print_log read_scalars set_random_seed
     """,
@@ -74,9 +74,9 @@ NAMES = {
         BaseLoop EpochBasedTrainLoop EvaluationLoop IterBasedTrainLoop TestLoop TrainLoop ValLoop
     """,
     "runner.model": """
-        BaseAveragedModel BaseDataPreprocessor BaseModel BaseModule ExponentialMovingAverage
-        ImgDataPreprocessor MMDistributedDataParallel ModuleDict ModuleList MomentumAnnealingEMA Sequential
-        StochasticWeightAverage is_model_wrapper stack_batch
+        BaseAveragedModel BaseDataPreprocessor BaseModel BaseModule ExponentialMovingAverage ImgDataPreprocessor
+        MMDistributedDataParallel ModuleDict ModuleList MomentumAnnealingEMA Sequential StochasticWeightAverage
+        is_model_wrapper stack_batch
     """,
     "runner.optim": """
         AmpOptimWrapper ClipGrad ConstantLR ConstantMomentum ConstantParamScheduler CosineAnnealingLR

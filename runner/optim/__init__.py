@@ -7,6 +7,7 @@ from runner.optim.build import build_optim_wrapper
 from runner.optim.clip import ClipGrad
 from runner.optim.constructor import CustomKey, DefaultOptimWrapperConstructor, ParamwiseCfg
 from runner.optim.optim_wrapper import OptimWrapper
+from runner.optim.optim_wrapper_dict import OptimWrapperDict
 from runner.optim.scheduler import (
     ConstantLR,
     ConstantMomentum,
@@ -49,6 +50,7 @@ __all__ = [
     "MultiStepMomentum",
     "MultiStepParamScheduler",
     "OptimWrapper",
+    "OptimWrapperDict",
     "ParamwiseCfg",
     "PolyLR",
     "PolyMomentum",

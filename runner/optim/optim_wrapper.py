@@ -49,6 +49,7 @@ class OptimWrapper:
         grad_norm: Norm of the gradients at the last update that measured it, a tensor on their device: reading it as a
             number waits for the device.
         message_hub: Where `train/grad_norm` is recorded after each update; None records nothing.
+        log_name: The optimizer's name, where there are several: then it is `train/<name>.grad_norm`.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class OptimWrapper:
             raise BuildError(f"accumulative_counts must be an integer of at least 1, got {accumulative_counts!r}")
         self.optimizer = optimizer
         self.message_hub: ScalarSink | None = None
+        self.log_name = ""
         self.grad_norm: torch.Tensor | None = None
         self._accumulative_counts = accumulative_counts
         self._clip: Clipper | None = None
@@ -138,7 +140,8 @@ class OptimWrapper:
         if norm is not None:
             self.grad_norm = norm
             if self.message_hub is not None:
-                self.message_hub.update_scalar("train/grad_norm", norm)
+                name = f"train/{self.log_name}.grad_norm" if self.log_name else "train/grad_norm"
+                self.message_hub.update_scalar(name, norm)
 
     def optim_context(self, model: nn.Module) -> AbstractContextManager[Any]:
         """What the forward pass runs in: no gradient synchronization while a window is being filled.

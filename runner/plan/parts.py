@@ -16,7 +16,7 @@ from runner.build import Builder
 from runner.hooks import HookList
 from runner.logging import MessageHub, MMLogger
 from runner.loops import TrainLoop
-from runner.optim import OptimWrapper
+from runner.optim import OptimWrapper, OptimWrapperDict
 
 __all__ = ["Data", "Group", "Loader", "Parts"]
 
@@ -239,7 +239,9 @@ class Parts:
 
     def _on_stand_in(self) -> Any:
         cfg = dict(self.data["optim_wrapper"])
-        ignored = [key for key in ("constructor", "paramwise_cfg") if cfg.pop(key, None)]
+        ignored = [key for key in _SORTING if cfg.pop(key, None)]
+        if "optimizer" not in cfg:  # several, each on submodules that the stand-in has not
+            cfg = {name: _on_whole(each) if isinstance(each, dict) else each for name, each in cfg.items()}
         if ignored:
             self.notes.append(
                 f"{' and '.join(f'optim_wrapper.{key}' for key in ignored)} sorts parameters into groups; `--build` "
@@ -254,6 +256,14 @@ class Parts:
             yield
 
 
+_SORTING = ("constructor", "paramwise_cfg")
+
+
+def _on_whole(cfg: Mapping[str, Any]) -> dict[str, Any]:
+    """One of several optimizers, for the whole model in one group."""
+    return {**{key: value for key, value in cfg.items() if key not in _SORTING}, "modules": ""}
+
+
 def batch_size(cfg: Mapping[str, Any]) -> int | None:
     """Samples of a batch, as a loader's mapping has it; None where a batch sampler keeps it to itself."""
     sampler = cfg.get("batch_sampler")
@@ -264,9 +274,9 @@ def batch_size(cfg: Mapping[str, Any]) -> int | None:
 
 def wrappers(optim_wrapper: Any) -> dict[str, OptimWrapper]:
     """The optimizer wrappers by name; a single one has none."""
-    if isinstance(optim_wrapper, OptimWrapper):
-        return {"": optim_wrapper}
-    return dict(optim_wrapper.items())
+    if isinstance(optim_wrapper, OptimWrapperDict):
+        return dict(optim_wrapper.items())
+    return {"": optim_wrapper}
 
 
 def _merged(wrapper: OptimWrapper) -> list[dict[str, Any]]:

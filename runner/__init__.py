@@ -19,6 +19,7 @@ Above this line nothing imports torch. Below it:
 - `loops`, `hooks`, `optim`, `dataset`, `model`, `evaluator`, `visualization`, `logging`: a contract each, and what
   fulfils it
 - `dist`, `device`: processes and devices
+- `fileio`: files wherever they are; `structures`: what a sample holds; `utils`: MMEngine's small functions
 - `checkpoint`: the format, the atomic store, the loader, a run as a checkpoint
 
 The public names are imported when they are first asked for, so that `import runner` costs next to nothing.
@@ -40,11 +41,13 @@ if TYPE_CHECKING:
         DamagedCheckpoint,
         LaunchError,
         Location,
+        NonFiniteError,
         PluginError,
         Problem,
         RegistryError,
         RunnerError,
         SignatureError,
+        StorageError,
     )
     from runner.hooks import Hook, Priority, get_priority
     from runner.kinds import Interval, Slot
@@ -111,6 +114,7 @@ _HOMES = {
     "MODELS": "runner.registry",
     "MODEL_WRAPPERS": "runner.registry",
     "MessageHub": "runner.logging",
+    "NonFiniteError": "runner.errors",
     "OPTIMIZERS": "runner.registry",
     "OPTIM_WRAPPERS": "runner.registry",
     "OPTIM_WRAPPER_CONSTRUCTORS": "runner.registry",
@@ -126,6 +130,7 @@ _HOMES = {
     "STORAGES": "runner.registry",
     "STRATEGIES": "runner.registry",
     "SignatureError": "runner.errors",
+    "StorageError": "runner.errors",
     "Slot": "runner.kinds",
     "TASK_UTILS": "runner.registry",
     "TRANSFORMS": "runner.registry",
@@ -187,6 +192,7 @@ __all__ = [
     "LogProcessor",
     "MMLogger",
     "MessageHub",
+    "NonFiniteError",
     "PluginError",
     "Priority",
     "Problem",
@@ -196,6 +202,7 @@ __all__ = [
     "RunnerError",
     "SignatureError",
     "Slot",
+    "StorageError",
     "TestLoop",
     "ValLoop",
     "find_latest_checkpoint",

@@ -10,7 +10,8 @@ The tree::
     ├── BuildError             a component could not be built; names its place in the config
     ├── CheckpointError        a checkpoint cannot be written or used
     │   └── DamagedCheckpoint  its bytes are not the ones that were written
-    └── LaunchError            a process group could not be joined or started
+    ├── LaunchError            a process group could not be joined or started
+    └── StorageError           a file could not be read or written where it lies
 """
 
 from __future__ import annotations
@@ -24,14 +25,17 @@ __all__ = [
     "CheckpointError",
     "ConfigError",
     "DamagedCheckpoint",
+    "GoBack",
     "LaunchError",
     "Location",
+    "NonFiniteError",
     "Path",
     "PluginError",
     "Problem",
     "RegistryError",
     "RunnerError",
     "SignatureError",
+    "StorageError",
     "dotted",
 ]
 
@@ -167,3 +171,23 @@ class DamagedCheckpoint(CheckpointError):  # noqa: N818 - it is a state of a fil
 
 class LaunchError(RunnerError):
     """A process group could not be joined or started."""
+
+
+class StorageError(RunnerError):
+    """A file could not be read or written where it lies, or holds what must not be read."""
+
+
+class NonFiniteError(RunnerError):
+    """A gradient or a weight is not a number any more."""
+
+
+class GoBack(RunnerError):  # noqa: N818 - it is a request, no error
+    """Raised by a hook that wants the run to go on from a checkpoint; `Runner.train` catches it.
+
+    Args:
+        checkpoint: The file or folder to go on from.
+    """
+
+    def __init__(self, checkpoint: str) -> None:
+        super().__init__(f"to go on from {checkpoint}")
+        self.checkpoint = checkpoint

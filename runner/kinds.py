@@ -10,12 +10,22 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-__all__ = ["KINDS", "Interval", "Kind", "Slot", "kinds_of", "registries"]
+__all__ = ["KINDS", "Interval", "Kind", "Slot", "TypeName", "kinds_of", "registries"]
 
 
 @dataclass(frozen=True, slots=True)
 class Slot:
     """Marks a parameter that takes components: `Annotated[list[Any], Slot("transform")]`."""
+
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class TypeName:
+    """Marks a parameter that names a component: `Annotated[str, TypeName("averaged_model")]`.
+
+    The constructor's `**kwargs` are the arguments of the component that is named, and are checked as such.
+    """
 
     kind: str
 
@@ -217,7 +227,7 @@ _TABLE = (
         registry="DATA_SAMPLERS",
         base="torch.utils.data.sampler:Sampler",
         doc="The order in which samples are drawn.",
-        injected=("dataset",),
+        injected=("dataset", "data_source"),
     ),
     Kind(
         name="batch_sampler",
@@ -267,7 +277,12 @@ _TABLE = (
         default_type="LogProcessor",
     ),
     Kind(name="launcher", registry="LAUNCHERS", base=None, doc="Joins or starts the processes of a distributed run."),
-    Kind(name="storage", registry="STORAGES", base=None, doc="Where files are read and written."),
+    Kind(
+        name="storage",
+        registry="STORAGES",
+        base="runner.fileio.backend:BaseStorageBackend",
+        doc="Where files are read and written.",
+    ),
     Kind(name="inferencer", registry="INFERENCERS", base=None, doc="A trained model made easy to call."),
     Kind(name="task_util", registry="TASK_UTILS", base=None, doc="Anything else that a task needs by name."),
 )

@@ -1,0 +1,3 @@
+"""MMEngine's small functions that other packages import and that have no plain standard equivalent."""
+
+from __future__ import annotations

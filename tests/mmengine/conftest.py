@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import importlib.util
 import warnings
 from collections.abc import Iterator
 
 import pytest
+
+if importlib.util.find_spec("mmengine") is not None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # as below, of what its modules say when they are first imported
+        import mmengine.runner  # noqa: F401
 
 
 @pytest.fixture(autouse=True)

@@ -50,7 +50,7 @@ if TYPE_CHECKING:
         StorageError,
     )
     from runner.hooks import Hook, Priority, get_priority
-    from runner.kinds import Interval, Slot
+    from runner.kinds import Interval, Slot, TypeName
     from runner.logging import HistoryBuffer, LogProcessor, MessageHub, MMLogger, print_log, read_scalars
     from runner.loops import BaseLoop, EpochBasedTrainLoop, IterBasedTrainLoop, TestLoop, ValLoop
     from runner.plugin.hookspecs import hookimpl
@@ -135,6 +135,7 @@ _HOMES = {
     "TASK_UTILS": "runner.registry",
     "TRANSFORMS": "runner.registry",
     "TestLoop": "runner.loops",
+    "TypeName": "runner.kinds",
     "VISBACKENDS": "runner.registry",
     "VISUALIZERS": "runner.registry",
     "ValLoop": "runner.loops",
@@ -204,6 +205,7 @@ __all__ = [
     "Slot",
     "StorageError",
     "TestLoop",
+    "TypeName",
     "ValLoop",
     "find_latest_checkpoint",
     "get_priority",

@@ -171,6 +171,14 @@ _TABLE = (
         injected=("model",),
     ),
     Kind(
+        name="tta_model",
+        registry="MODELS",
+        base="runner.model.tta:BaseTTAModel",
+        doc="Merges a model's predictions for several views of a sample.",
+        injected=("module",),
+        deferred=True,  # it is put around the built model when a test begins
+    ),
+    Kind(
         name="model_wrapper",
         registry="MODEL_WRAPPERS",
         base=None,

@@ -17,14 +17,14 @@ from runner.model import BaseModel
 
 NAMES = {
     "runner": """
-        BaseLoop BuildError CheckpointError CheckpointStore Config ConfigDict ConfigError DATASETS
-        DATA_SAMPLERS DamagedCheckpoint EVALUATOR EpochBasedTrainLoop FUNCTIONS HOOKS HistoryBuffer Hook
-        INFERENCERS Interval IterBasedTrainLoop LAUNCHERS LOG_PROCESSORS LOOPS LaunchError Location
-        LogProcessor METRICS MMLogger MODELS MODEL_WRAPPERS MessageHub OPTIMIZERS OPTIM_WRAPPERS
-        OPTIM_WRAPPER_CONSTRUCTORS PARAM_SCHEDULERS PluginError Priority Problem RUNNERS Registry
-        RegistryError Runner RunnerError STORAGES STRATEGIES SignatureError Slot StorageError TASK_UTILS TRANSFORMS
-        TestLoop VISBACKENDS VISUALIZERS ValLoop WEIGHT_INITIALIZERS find_latest_checkpoint get_priority
-        hookimpl load_checkpoint load_state_dict print_log read_scalars set_random_seed
+        BaseLoop BuildError CheckpointError CheckpointStore Config ConfigDict ConfigError DATASETS DATA_SAMPLERS
+        DamagedCheckpoint EVALUATOR EpochBasedTrainLoop FUNCTIONS HOOKS HistoryBuffer Hook INFERENCERS Interval
+        IterBasedTrainLoop LAUNCHERS LOG_PROCESSORS LOOPS LaunchError Location LogProcessor METRICS MMLogger MODELS
+        MODEL_WRAPPERS MessageHub OPTIMIZERS OPTIM_WRAPPERS OPTIM_WRAPPER_CONSTRUCTORS PARAM_SCHEDULERS PluginError
+        Priority Problem RUNNERS Registry RegistryError Runner RunnerError STORAGES STRATEGIES SignatureError Slot
+        StorageError TASK_UTILS TRANSFORMS TestLoop TypeName VISBACKENDS VISUALIZERS ValLoop WEIGHT_INITIALIZERS
+        find_latest_checkpoint get_priority hookimpl load_checkpoint load_state_dict print_log read_scalars
+        set_random_seed
     """,
     "runner.checkpoint": """
         CheckpointStore Inert WeightReport find_latest_checkpoint load load_checkpoint load_state_dict
@@ -65,7 +65,7 @@ NAMES = {
         RuntimeInfoHook get_priority
     """,
     "runner.kinds": """
-        Interval KINDS Kind Slot kinds_of registries
+        Interval KINDS Kind Slot TypeName kinds_of registries
     """,
     "runner.logging": """
         Console HistoryBuffer LogProcessor MMLogger MessageHub print_log read_scalars
@@ -83,7 +83,7 @@ NAMES = {
         CosineAnnealingMomentum CosineAnnealingParamScheduler CustomKey DefaultOptimWrapperConstructor
         LinearLR LinearMomentum LinearParamScheduler LossScale MultiStepLR MultiStepMomentum
         MultiStepParamScheduler OptimWrapper OptimWrapperDict ParamwiseCfg PolyLR PolyMomentum PolyParamScheduler StepLR
-        StepMomentum StepParamScheduler _ParamScheduler build_optim_wrapper restore_schedulers
+        StepMomentum StepParamScheduler ZeroRedundancyOptimizer _ParamScheduler build_optim_wrapper restore_schedulers
     """,
     "runner.plugin": """
         Catalog Entry LOCAL PROCESS_ENTRIES Plugin Plugins Registration default_plugins discover hookimpl

@@ -1,4 +1,4 @@
-"""What `Annotated[…]` adds to a type: bounds, lengths, and marks for slots."""
+"""What `Annotated[…]` adds to a type: bounds, lengths, and marks for slots and for names of components."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from runner.signature.defaults import evaluate
 from runner.signature.fragments import Fragment
 from runner.signature.modules import Reading, Scope
 
-__all__ = ["apply_bounds", "slot_of"]
+__all__ = ["apply_bounds", "slot_of", "type_name_in", "type_name_of"]
 
 _NUMBERS = {
     "ge": "minimum",
@@ -40,8 +40,24 @@ _SOURCES = ("runner", "annotated_types", "pydantic", "msgspec")
 
 def slot_of(metadata: Sequence[ast.expr], scope: Scope, reading: Reading) -> str | None:
     """The kind that a `Slot("kind")` among the metadata names."""
+    return _kind_of("Slot", metadata, scope, reading)
+
+
+def type_name_of(metadata: Sequence[ast.expr], scope: Scope, reading: Reading) -> str | None:
+    """The kind that a `TypeName("kind")` among the metadata names."""
+    return _kind_of("TypeName", metadata, scope, reading)
+
+
+def type_name_in(annotation: ast.expr | None, scope: Scope, reading: Reading) -> str | None:
+    """The kind that an annotation's `TypeName("kind")` names."""
+    if isinstance(annotation, ast.Subscript) and isinstance(annotation.slice, ast.Tuple):
+        return type_name_of(annotation.slice.elts[1:], scope, reading)
+    return None
+
+
+def _kind_of(mark: str, metadata: Sequence[ast.expr], scope: Scope, reading: Reading) -> str | None:
     for name, call in _calls(metadata, scope, reading):
-        if name == "Slot":
+        if name == mark:
             value = call.args[0] if call.args else next((k.value for k in call.keywords if k.arg == "kind"), None)
             kind = evaluate(value, scope, reading) if value is not None else None
             if isinstance(kind, str) and kind in KINDS:

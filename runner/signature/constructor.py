@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from runner.signature.bindings import Value, type_parameters
+from runner.signature.bounds import type_name_in
 from runner.signature.classes import Class, Classes, Field, FunctionNode
 from runner.signature.handing import Handing, follow_arguments
 from runner.signature.modules import Named, Reading, Scope
@@ -232,6 +233,10 @@ class Constructors:
             own.add(field_)
         if own.items and any(True for _ in self._unpacked(node.args.kwarg.annotation, scope)):
             return
+        naming = next((each for each in own.items if self._names_type(each)), None)
+        if naming is not None:
+            own.notes.append(f"Further arguments are those of the component that '{naming.name}' names.")
+            return
         for key in handing.keys.values():
             if key.name not in {each.name for _, target in targets for each in target.items} or not key.passed:
                 required = key.default is None and key.name not in handing.tested
@@ -245,6 +250,11 @@ class Constructors:
             )
         elif not handing.used:
             own.opened(f"{node.name}() accepts any argument under **{name}, and does not use it.")
+
+    def _names_type(self, argument: Argument) -> bool:
+        """Whether an argument names a component whose arguments `**kwargs` are."""
+        scope = argument.scope
+        return scope is not None and type_name_in(argument.annotation, scope, self.reading) is not None
 
     def _unpacked(self, annotation: ast.expr | None, scope: Scope) -> list[Argument]:
         """The keys of `**kwargs: Unpack[TypedDict]`."""
@@ -279,6 +289,8 @@ class Constructors:
         taken |= {keyword.arg for keyword in call.keywords if keyword.arg is not None}
         taken |= handing.bound | {key.name for key in handing.keys.values() if not key.passed}
         for each in target.items:
+            if each.name in taken and self._names_type(each):
+                own.opened(f"{node.name}() sets {each.name} itself; any argument is accepted.")
             if each.name in taken or not each.keyword:
                 continue
             default = handing.keys.get(each.name)
@@ -286,9 +298,11 @@ class Constructors:
                 each = replace(each, default=default.default, scope=each.scope, required=False)
             own.add(replace(each, positional=each.positional and starred is not None and node.args.vararg is not None))
         own.documented += target.documented
-        if target.open:
-            for note in target.notes:
+        for note in target.notes:
+            if target.open:
                 own.opened(note)
+            else:
+                own.notes.append(note)
 
     def _fields(self, mro: list[Class], position: int, generated: str) -> Arguments:
         """The arguments of a generated constructor: the fields of all its bases, the last class's first."""

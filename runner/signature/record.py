@@ -38,7 +38,8 @@ class Parameter:
         name: Its keyword.
         annotation: The annotation as it is written; empty where there is none.
         schema: A JSON Schema fragment (draft 2020-12). `{}` accepts anything: no more can be known. `{"x-slot": KIND}`
-            marks where a component stands. `x-python` names the type that plain data has to be turned into
+            marks where a component stands. `{"x-type-name": KIND}` marks the name of one, whose arguments
+            the others are that the constructor takes. `x-python` names the type that plain data has to be turned into
             (`pathlib:Path`, `torch:dtype`, `set`, an Enum's or a dataclass's `module:Class`).
         default: The code's own default, `REQUIRED` or `UNKNOWN`. Records are shared: do not change a list in here.
         default_text: The default as it is written.

@@ -12,7 +12,7 @@ from runner.kinds import KINDS
 from runner.plugin import Catalog, Entry
 from runner.signature import Signature, describe
 from runner.validation.branches import BARE
-from runner.validation.components import component_schema
+from runner.validation.components import component_schema, handed_on
 from runner.validation.fields import Schema
 
 __all__ = ["Choices"]
@@ -201,7 +201,35 @@ class Choices:
             return {"title": entry.name, "description": summary, "type": "object"}
         if entry.kind == "optim_wrapper":
             extra = {**extra, "paramwise_cfg": self._paramwise()}
-        return {"description": summary, **component_schema(entry, signature, extra)}
+        return {"description": summary, **self._with_named(component_schema(entry, signature, extra))}
+
+    def _with_named(self, own: Schema) -> Schema:
+        """With the arguments of any component that an argument may name: which one it does is the validator's business."""
+        for key, argument in own["properties"].items():
+            if "x-type-name" in argument:
+                entries = self._catalog.entries(argument["x-type-name"])
+                names = dict.fromkeys([*(entry.name for entry in entries), *(entry.qualified for entry in entries)])
+                properties = {**own["properties"], key: {**argument, "enum": list(names)}}
+                return handed_on({**own, "properties": properties}, self._any_of_these(entries))
+        return own
+
+    def _any_of_these(self, entries: Sequence[Entry]) -> Schema:
+        """The arguments of several components as those of one."""
+        found: dict[str, list[Schema]] = {}
+        described = [self._described(entry, {}) for entry in entries]
+        for schema in described:
+            for key, argument in schema.get("properties", {}).items():
+                known = found.setdefault(key, [])
+                if all(_shape(argument) != _shape(other) for other in known):
+                    known.append(argument)
+        return {
+            "properties": {
+                key: several[0] if len(several) == 1 else {"anyOf": several} for key, several in found.items()
+            },
+            "required": [],
+            "additionalProperties": any(schema.get("additionalProperties", True) for schema in described),
+            "x-injected": (),
+        }
 
     def _signature(self, entry: Entry) -> tuple[Signature | None, str]:
         """What is known of a component, and its summary; or that it can't be read."""
@@ -221,6 +249,11 @@ class Choices:
             if parameter is not None:
                 branches.append({**parameter.schema, "description": parameter.doc})
         return {"description": "Options for some of the parameters.", "anyOf": branches}
+
+
+def _shape(schema: Schema) -> Schema:
+    """What a schema says, without what it tells a reader."""
+    return {key: value for key, value in schema.items() if key != "description"}
 
 
 def _by_entries(named: Mapping[str, list[Entry]]) -> list[tuple[list[str], list[Entry]]]:

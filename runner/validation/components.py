@@ -21,7 +21,7 @@ from runner.validation.keywords import wrong_type
 from runner.validation.mistake import Mistake, did_you_mean, json_type, listed
 from runner.validation.suggest import nearest
 
-__all__ = ["Components", "component_schema"]
+__all__ = ["Components", "component_schema", "handed_on"]
 
 
 _CALLED = frozenset({"function", "runner"})
@@ -55,6 +55,23 @@ def component_schema(entry: Entry, signature: Signature, extra: Mapping[str, Sch
         "required": [name for name in override.get("required", required) if name != "type"],
         "additionalProperties": override.get("additionalProperties", signature.open),
         "x-injected": kind.injected,
+    }
+
+
+def handed_on(own: Schema, named: Schema) -> Schema:
+    """The schema of a component that takes the arguments of another one, which it names, beside its own.
+
+    Args:
+        own: Its own schema.
+        named: That of the component that it names.
+    """
+    more = {key: schema for key, schema in named["properties"].items() if key not in own["properties"]}
+    return {
+        **own,
+        "properties": {**own["properties"], **more},
+        "required": [*own["required"], *(name for name in named["required"] if name in more)],
+        "additionalProperties": own["additionalProperties"] or named["additionalProperties"],
+        "x-injected": (*own["x-injected"], *named["x-injected"]),
     }
 
 
@@ -116,12 +133,7 @@ class Components:
         try:
             derived = self._derive(found, cfg, schema)
         except SignatureError as error:
-            whose = f"{found.distribution}: " if found.distribution else ""
-            yield Mistake(
-                f"{whose}'{found.name}' can't be read: {error}",
-                code="component-unreadable",
-                path=() if bare else ("type",),
-            )
+            yield _unreadable(found, error, () if bare else ("type",))
             return
         if bare:
             # All that can be wrong with a bare name is what it lacks.
@@ -132,6 +144,18 @@ class Components:
         else:
             yield from validator.descend(cfg, derived)
             yield from _strays(cfg, derived)
+
+    def named(self, kind: str, instance: Any) -> Iterator[ValidationError]:
+        """The keyword `x-type-name`: a component's bare name, whose arguments stand beside it."""
+        if isinstance(instance, str):
+            found = self._find(KINDS[kind], {"type": instance}, {}, ())
+            if isinstance(found, Mistake):
+                yield found
+                return
+            try:
+                self._signature(found)
+            except SignatureError as error:
+                yield _unreadable(found, error, ())
 
     def _find(self, kind: Kind, cfg: Mapping[str, Any], schema: Schema, place: Sequence[str]) -> Entry | Mistake:
         name = cfg.get("type", _default_type(kind, cfg, schema))
@@ -173,6 +197,22 @@ class Components:
         return Mistake(f"{message} {kind.one}{example}", code="missing-key", path=("type",), at="key")
 
     def _derive(self, entry: Entry, cfg: Mapping[str, Any], schema: Schema) -> Schema:
+        own = self._own(entry, cfg, schema)
+        for key, argument in own["properties"].items():
+            if "x-type-name" in argument:
+                return handed_on(own, self._named_by(argument["x-type-name"], cfg.get(key, argument.get("default"))))
+        return own
+
+    def _named_by(self, kind: str, name: Any) -> Schema:
+        """The schema of the component that an argument names; one that takes anything where it is not known."""
+        anything: Schema = {"properties": {}, "required": [], "additionalProperties": True, "x-injected": ()}
+        found = self._find(KINDS[kind], {"type": name}, {}, ()) if isinstance(name, str | type) else None
+        try:
+            return self._own(found, {}, {}) if isinstance(found, Entry) else anything
+        except SignatureError:
+            return anything  # `named` says so
+
+    def _own(self, entry: Entry, cfg: Mapping[str, Any], schema: Schema) -> Schema:
         extra = dict(schema.get("properties", {}))
         if entry.kind == "optim_wrapper":
             extra["paramwise_cfg"] = self._paramwise(cfg)
@@ -198,6 +238,11 @@ class Components:
     def _signature(self, entry: Entry) -> Signature:
         target = entry.obj if entry.obj is not None else entry.target
         return describe(target, catalog=self.catalog, paths=self._folders)
+
+
+def _unreadable(entry: Entry, error: SignatureError, path: Sequence[str]) -> Mistake:
+    whose = f"{entry.distribution}: " if entry.distribution else ""
+    return Mistake(f"{whose}'{entry.name}' can't be read: {error}", code="component-unreadable", path=path)
 
 
 def _default_type(kind: Kind, cfg: Mapping[str, Any], schema: Schema) -> str | None:

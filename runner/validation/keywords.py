@@ -40,6 +40,9 @@ class Slots(Protocol):
     def slot(self, validator: Any, kind: str, instance: Any, schema: Schema) -> Iterable[ValidationError]:
         """The keyword `x-slot`."""
 
+    def named(self, kind: str, instance: Any) -> Iterable[ValidationError]:
+        """The keyword `x-type-name`."""
+
     def plays(self, kind: str, name: str) -> bool:
         """Whether a component of that name is on offer for a kind."""
 
@@ -70,6 +73,7 @@ def make_validator(slots: Slots) -> Any:
             "additionalProperties": closed,
             "properties": _properties,
             "x-slot": slots.slot,
+            "x-type-name": lambda _validator, kind, instance, _schema: slots.named(kind, instance),
             "x-not-supported-yet": _not_supported,
             **{keyword: _bound(*row) for keyword, row in _BOUNDS.items()},
             **{keyword: _length(*row) for keyword, row in _LENGTHS.items()},

@@ -51,20 +51,24 @@ class EvaluationLoop(BaseLoop):
         is_amid_steps = runner.finishing == "iter" and runner.model.training
         # Keyed apart and alike each time, so that a run that was resumed draws here what the uninterrupted one drew.
         runner.streams.enter_phase(self.mode, runner.iter)
-        if isinstance(self.dataloader, KeyedDataLoader):
-            self.dataloader.set_epoch(0)
         runner.call_hook(f"before_{self.mode}")
         runner.call_hook(f"before_{self.mode}_epoch")
-        runner.model.eval()
-        with torch.no_grad():
-            for idx, data_batch in enumerate(self.dataloader):
-                self.run_iter(idx, data_batch)
-        metrics = self.evaluator.evaluate(_samples(self.dataloader))
+        metrics = self.measure()
         runner.call_hook(f"after_{self.mode}_epoch", metrics=metrics)
         runner.call_hook(f"after_{self.mode}")
         if is_amid_steps:
             runner.model.train()
         return metrics
+
+    def measure(self) -> dict[str, Any]:
+        """Go through the data once; returns the metrics. Hooks are called at its batches alone, and nothing is logged."""
+        if isinstance(self.dataloader, KeyedDataLoader):
+            self.dataloader.set_epoch(0)
+        self.runner.model.eval()
+        with torch.no_grad():
+            for idx, data_batch in enumerate(self.dataloader):
+                self.run_iter(idx, data_batch)
+        return self.evaluator.evaluate(_samples(self.dataloader))
 
     def run_iter(self, idx: int, data_batch: Any) -> None:
         """One batch; what a custom loop overrides.

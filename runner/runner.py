@@ -20,7 +20,7 @@ from runner.dataset import Streams, set_random_seed
 from runner.device import resolve_device
 from runner.dist.ddp import is_model_wrapper
 from runner.environment import AutoScaleLR, EnvCfg, Randomness, apply_env_cfg, collect_env
-from runner.errors import BuildError
+from runner.errors import BuildError, GoBack
 from runner.evaluator import Evaluator
 from runner.hooks import Hook, HookList
 from runner.logging import LogProcessor, MessageHub, MMLogger
@@ -81,9 +81,11 @@ class Runner:
     Attributes:
         finishing: `iter` or `epoch` while the hooks of its end are called: a checkpoint that is written there counts it
             as finished, although the loop does not yet. None elsewhere.
+        is_resuming: Whether `after_load_checkpoint` is called for a resume, and not for the weights alone.
     """
 
     finishing: Literal["iter", "epoch"] | None = None
+    is_resuming: bool = False
 
     def __init__(
         self,
@@ -221,6 +223,7 @@ class Runner:
             self.experiment_name,
             log_file=str(Path(self.log_dir, f"{self.timestamp}.log")),
             log_level=log_level,
+            file_mode="a",  # a second launch in the same second shares the folder
         )
         self.store = CheckpointStore(self.work_dir, on_damage=self.logger.warning)
         self.message_hub = MessageHub(self.experiment_name)
@@ -356,9 +359,22 @@ class Runner:
         """Train, and validate in between; returns the model."""
         with self.message_hub.current(), self.logger.current(), self.visualizer.current():
             loop = self.prepare_training()
-            self.model = loop.run() or self.model
+            try:
+                self.model = self._run(loop) or self.model
+            except Exception as error:
+                self.call_hook("on_exception", exception=error)
+                raise
             self.call_hook("after_run")
         return self.model
+
+    def _run(self, loop: TrainLoop) -> Any:
+        """Run the loop to its end; where a hook asks for that, go on from a checkpoint."""
+        while True:
+            try:
+                return loop.run()
+            except GoBack as request:
+                self.finishing = None
+                self.resume(request.checkpoint)
 
     def prepare_training(self) -> TrainLoop:
         """Build what training takes, initialize or load the weights, and compile: all that comes before the first step.
@@ -470,10 +486,13 @@ class Runner:
         """
         self._build_optimization()
         self._init_weights()
-        self._resumed = True
-        snapshot.restore(
-            self, filename, resume_optimizer=resume_optimizer, resume_param_scheduler=resume_param_scheduler
-        )
+        self._resumed = self.is_resuming = True
+        try:
+            snapshot.restore(
+                self, filename, resume_optimizer=resume_optimizer, resume_param_scheduler=resume_param_scheduler
+            )
+        finally:
+            self.is_resuming = False
 
     def save_checkpoint(
         self,

@@ -46,7 +46,7 @@ NAMES = {
         init_dist is_distributed is_main_process joins_group master_only sync_random_seed
     """,
     "runner.errors": """
-        BuildError CheckpointError ConfigError DamagedCheckpoint LaunchError Location Path PluginError Problem
+        BuildError CheckpointError ConfigError DamagedCheckpoint GoBack LaunchError Location NonFiniteError Path PluginError Problem
         RegistryError RunnerError SignatureError StorageError dotted
     """,
     "runner.evaluator": """
@@ -61,7 +61,7 @@ NAMES = {
         register_handler remove rmtree
     """,
     "runner.hooks": """
-        CheckpointHook DistSamplerSeedHook Hook HookList IterTimerHook LoggerHook ParamSchedulerHook Priority
+        CheckpointHook DistSamplerSeedHook Hook HookList IterTimerHook LoggerHook NaNGuardHook ParamSchedulerHook Priority
         RuntimeInfoHook get_priority
     """,
     "runner.kinds": """

@@ -40,11 +40,14 @@ def save(
     meta: Mapping[str, Any],
 ) -> None:
     """Write a checkpoint. Every rank calls this, since each has generators of its own; rank 0 writes."""
+    runner.hooks.call(runner, "before_save")
     loop = runner.train_loop
     # What is over once the hook point that we are in is over.
     epoch, iteration = loop.epoch + (runner.finishing == "epoch"), loop.iter + (runner.finishing == "iter")
     per_rank = dist.all_gather_object(_of_this_rank(runner, epoch))
     _keep_what_differs(per_rank)
+    # An optimizer that is spread over the ranks puts its state together.
+    optimizer = runner.optim_wrapper.state_dict() if save_optimizer and runner.optim_wrapper is not None else None
     if not dist.is_main_process():
         dist.barrier()
         return
@@ -58,8 +61,8 @@ def save(
     }
     if hasattr(loop, "state_dict"):
         checkpoint["loop"] = loop.state_dict()
-    if save_optimizer and runner.optim_wrapper is not None:
-        checkpoint["optimizer"] = runner.optim_wrapper.state_dict()
+    if optimizer is not None and runner.optim_wrapper is not None:
+        checkpoint["optimizer"] = optimizer
         checkpoint["accumulation"] = runner.optim_wrapper.count_state()
     if save_param_scheduler and runner.param_schedulers:
         checkpoint["param_schedulers"] = _scheduler_states(runner)

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from runner.hooks.hook import Hook
     from runner.hooks.iter_timer import IterTimerHook
     from runner.hooks.logger import LoggerHook
+    from runner.hooks.nan_guard import NaNGuardHook
     from runner.hooks.param_scheduler import ParamSchedulerHook
+    from runner.hooks.prepare_tta import PrepareTTAHook, build_runner_with_tta
     from runner.hooks.priority import Priority, get_priority
     from runner.hooks.runtime_info import RuntimeInfoHook
     from runner.hooks.sampler_seed import DistSamplerSeedHook
@@ -29,9 +31,12 @@ __all__ = [
     "HookList",
     "IterTimerHook",
     "LoggerHook",
+    "NaNGuardHook",
     "ParamSchedulerHook",
+    "PrepareTTAHook",
     "Priority",
     "RuntimeInfoHook",
+    "build_runner_with_tta",
     "get_priority",
 ]
 
@@ -42,9 +47,12 @@ _HOMES = {
     "HookList": "runner.hooks.dispatch",
     "IterTimerHook": "runner.hooks.iter_timer",
     "LoggerHook": "runner.hooks.logger",
+    "NaNGuardHook": "runner.hooks.nan_guard",
     "ParamSchedulerHook": "runner.hooks.param_scheduler",
+    "PrepareTTAHook": "runner.hooks.prepare_tta",
     "Priority": "runner.hooks.priority",
     "RuntimeInfoHook": "runner.hooks.runtime_info",
+    "build_runner_with_tta": "runner.hooks.prepare_tta",
     "get_priority": "runner.hooks.priority",
 }
 

@@ -283,6 +283,7 @@ class IterBasedTrainLoop(TrainLoop):
     def restore(self, epoch: int, iteration: int) -> None:
         """Go on after `iteration` steps; a run that was longer than the saved one is in its one epoch again."""
         super().restore(epoch if iteration >= self._max_iters else 0, iteration)
+        self.dataloader_iterator = self._batches()
 
     def run_iter(self, data_batch: Any) -> None:
         """One step; what a custom loop overrides.

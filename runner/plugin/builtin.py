@@ -10,6 +10,7 @@ from typing import Any
 
 from runner.plugin.catalog import Registration
 from runner.plugin.hookspecs import hookimpl
+from runner.plugin.torch_nn import MODULES, SCHEMAS
 
 _TABLE: dict[str, dict[str, str]] = {
     "runner": {"Runner": "runner.runner:Runner"},
@@ -26,12 +27,17 @@ _TABLE: dict[str, dict[str, str]] = {
         "LoggerHook": "runner.hooks.logger:LoggerHook",
         "NaNGuardHook": "runner.hooks.nan_guard:NaNGuardHook",
         "ParamSchedulerHook": "runner.hooks.param_scheduler:ParamSchedulerHook",
+        "PrepareTTAHook": "runner.hooks.prepare_tta:PrepareTTAHook",
         "RuntimeInfoHook": "runner.hooks.runtime_info:RuntimeInfoHook",
     },
     "averaged_model": {
         "ExponentialMovingAverage": "runner.model.averaged_model:ExponentialMovingAverage",
         "MomentumAnnealingEMA": "runner.model.averaged_model:MomentumAnnealingEMA",
         "StochasticWeightAverage": "runner.model.averaged_model:StochasticWeightAverage",
+    },
+    "model": {
+        "LossTerm": "runner.model.module_adapter:LossTerm",
+        "ModuleAdapter": "runner.model.module_adapter:ModuleAdapter",
     },
     "data_preprocessor": {
         "BaseDataPreprocessor": "runner.model.data_preprocessor:BaseDataPreprocessor",
@@ -47,11 +53,13 @@ _TABLE: dict[str, dict[str, str]] = {
         "Uniform": "runner.model.weight_init:UniformInit",
         "Xavier": "runner.model.weight_init:XavierInit",
     },
+    "tta_model": {"BaseTTAModel": "runner.model.tta:BaseTTAModel"},
     "model_wrapper": {"MMDistributedDataParallel": "runner.dist.ddp:MMDistributedDataParallel"},
     "optim_wrapper": {
         "AmpOptimWrapper": "runner.optim.amp:AmpOptimWrapper",
         "OptimWrapper": "runner.optim.optim_wrapper:OptimWrapper",
     },
+    "optimizer": {"ZeroRedundancyOptimizer": "runner.optim.zero:ZeroRedundancyOptimizer"},
     "optim_wrapper_constructor": {
         "DefaultOptimWrapperConstructor": "runner.optim.constructor:DefaultOptimWrapperConstructor",
     },
@@ -145,10 +153,18 @@ _MUON: dict[str, dict[str, Any]] = {
 _SCHEDULERS = {
     "Constant": "constant",
     "CosineAnnealing": "cosine",
+    "CosineRestart": "cosine_restart",
+    "Cyclic": "cyclic",
+    "Exponential": "exponential",
+    "Inverse": "inverse",
+    "InverseSqrt": "inverse_sqrt",
     "Linear": "linear",
     "MultiStep": "multistep",
+    "OneCycle": "one_cycle",
     "Poly": "poly",
+    "ReduceOnPlateau": "plateau",
     "Step": "step",
+    "WarmupStableDecay": "warmup_stable_decay",
 }
 
 
@@ -171,6 +187,9 @@ def runner_register(catalog: Registration) -> None:
     catalog.optim_wrapper(
         "OptimWrapperDict", "runner.optim.optim_wrapper_dict:OptimWrapperDict", schema=_SEVERAL_OPTIMIZERS
     )
+    for name, target in MODULES.items():
+        catalog.model(name, target, schema=SCHEMAS.get(name))
     for family, module in _SCHEDULERS.items():
-        for target in ("LR", "Momentum", "ParamScheduler"):
+        # One cycle is for learning rates alone.
+        for target in ("LR", "ParamScheduler") if family == "OneCycle" else ("LR", "Momentum", "ParamScheduler"):
             catalog.param_scheduler(f"{family}{target}", f"runner.optim.scheduler.{module}:{family}{target}")

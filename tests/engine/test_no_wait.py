@@ -10,6 +10,7 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from runner import Hook, Runner
+from runner.hooks import NaNGuardHook
 from runner.model import BaseModel
 
 
@@ -81,6 +82,10 @@ def run(tmp_path: Any, *more: Hook) -> list[str]:
 
 def test_no_tensor_is_read_between_two_log_intervals(tmp_path: Any) -> None:
     assert run(tmp_path) == []
+
+
+def test_a_guard_against_nan_reads_nothing_either(tmp_path: Any) -> None:
+    assert run(tmp_path, NaNGuardHook("skip", interval=101)) == []
 
 
 def test_a_hook_that_reads_a_loss_is_caught(tmp_path: Any) -> None:

@@ -80,10 +80,15 @@ NAMES = {
     """,
     "runner.optim": """
         AmpOptimWrapper ClipGrad ConstantLR ConstantMomentum ConstantParamScheduler CosineAnnealingLR
-        CosineAnnealingMomentum CosineAnnealingParamScheduler CustomKey DefaultOptimWrapperConstructor
+        CosineAnnealingMomentum CosineAnnealingParamScheduler CosineRestartLR CosineRestartMomentum
+        CosineRestartParamScheduler CustomKey CyclicLR CyclicMomentum CyclicParamScheduler
+        DefaultOptimWrapperConstructor ExponentialLR ExponentialMomentum ExponentialParamScheduler InverseLR
+        InverseMomentum InverseParamScheduler InverseSqrtLR InverseSqrtMomentum InverseSqrtParamScheduler
         LinearLR LinearMomentum LinearParamScheduler LossScale MultiStepLR MultiStepMomentum
-        MultiStepParamScheduler OptimWrapper OptimWrapperDict ParamwiseCfg PolyLR PolyMomentum PolyParamScheduler StepLR
-        StepMomentum StepParamScheduler ZeroRedundancyOptimizer _ParamScheduler build_optim_wrapper restore_schedulers
+        MultiStepParamScheduler OneCycleLR OneCycleParamScheduler OptimWrapper OptimWrapperDict ParamwiseCfg PolyLR
+        PolyMomentum PolyParamScheduler ReduceOnPlateauLR ReduceOnPlateauMomentum ReduceOnPlateauParamScheduler StepLR
+        StepMomentum StepParamScheduler WarmupStableDecayLR WarmupStableDecayMomentum WarmupStableDecayParamScheduler
+        ZeroRedundancyOptimizer _ParamScheduler build_optim_wrapper restore_schedulers
     """,
     "runner.plugin": """
         Catalog Entry LOCAL PROCESS_ENTRIES Plugin Plugins Registration default_plugins discover hookimpl

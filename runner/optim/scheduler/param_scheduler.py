@@ -61,6 +61,12 @@ class _ParamScheduler:
 
     counted_in_epochs: ClassVar[tuple[str, ...]] = ()
     """Arguments beside `begin` and `end` that `build_iter_from_epoch` turns from epochs into iterations."""
+    counters: ClassVar[tuple[str, ...]] = ()
+    """Attributes that are position although they change in some steps only; MMEngine's states have them by these names."""
+    unknown_to_mmengine: ClassVar[tuple[str, ...]] = ()
+    """Attributes of the shape that MMEngine's states do not have."""
+    sets_initial_values: ClassVar[bool] = False
+    """Whether the initial values are part of the shape, whatever the optimizer was built with."""
 
     def __init__(
         self,
@@ -146,10 +152,7 @@ class _ParamScheduler:
         if self.begin <= self._global_step < self.end:
             self.last_step += 1
             for group, value in zip(groups, self._get_value(), strict=False):
-                if isinstance(group[name], torch.Tensor):
-                    group[name].copy_(value)  # a captured graph reads this very tensor
-                else:
-                    group[name] = value
+                self._set(group, value)
             if self.verbose:
                 self._report(groups)
         self._last_value = [group[name] for group in groups]
@@ -157,6 +160,13 @@ class _ParamScheduler:
     def _get_value(self) -> Iterable[Any]:
         """The next value of each group, from its current one. `last_step` is the step that they are for."""
         raise NotImplementedError
+
+    def _set(self, group: dict[str, Any], value: Any) -> None:
+        name = self.param_name
+        if isinstance(group[name], torch.Tensor):
+            group[name].copy_(value)  # a captured graph reads this very tensor
+        else:
+            group[name] = value
 
     def get_last_value(self) -> list[Any]:
         """The values of the groups after this scheduler's last step."""
@@ -182,7 +192,8 @@ class _ParamScheduler:
         attributes = self._attributes()
         built = attributes if self._built is None else self._built
         moved = {key: attributes[key] for key in _changed(built, attributes)}
-        return {**{key: getattr(self, key) for key in _POSITION}, **moved, "shape": self.shape()}
+        position = {key: getattr(self, key) for key in (*_POSITION, *self.counters)}
+        return {**position, **moved, "shape": self.shape()}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Take over a position; the shape stays the config's.
@@ -195,7 +206,8 @@ class _ParamScheduler:
         """
         if self._built is None:
             self._built = self._attributes()
-        taken = {key: state_dict[key] for key in _POSITION if key in state_dict}
+        self._return_to(self._built)
+        taken = {key: state_dict[key] for key in (*_POSITION, *self.counters) if key in state_dict}
         if "shape" in state_dict:
             taken.update({key: value for key, value in state_dict.items() if key not in {"shape", *_NEITHER}})
         for key, value in taken.items():
@@ -204,16 +216,20 @@ class _ParamScheduler:
     def rewind(self) -> None:
         """Go back to before step 0: position and whatever stepping changed, but not the optimizer's values."""
         built = self._attributes() if self._built is None else self._built
-        for key in self._attributes().keys() - built.keys():
+        self._return_to({**built, **self._before})
+        self._built = built
+        self.last_step = self._start
+        self._global_step = -1
+
+    def _return_to(self, attributes: Mapping[str, Any]) -> None:
+        """Undo what stepping has changed."""
+        for key in self._attributes().keys() - attributes.keys():
             delattr(self, key)
-        for key, value in {**built, **self._before}.items():
+        for key, value in attributes.items():
             if value is not _ABSENT:
                 setattr(self, key, _frozen(value))
             elif hasattr(self, key):
                 delattr(self, key)
-        self._built = built
-        self.last_step = self._start
-        self._global_step = -1
 
     def shape(self) -> dict[str, Any]:
         """What the config decides, as plain data: `{"type": "CosineAnnealingLR", "T_max": 6, "end": 6, …}`."""
@@ -223,7 +239,8 @@ class _ParamScheduler:
 
     def _attributes(self) -> dict[str, Any]:
         """Every attribute that is neither position nor optimizer, lists and mappings copied."""
-        return {key: _frozen(value) for key, value in self.__dict__.items() if key not in _NEITHER}
+        left_out = _NEITHER.union(self.counters)
+        return {key: _frozen(value) for key, value in self.__dict__.items() if key not in left_out}
 
 
 def check_factor(value: float, *, name: str, zero: bool) -> float:

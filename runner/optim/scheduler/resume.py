@@ -200,7 +200,8 @@ def _name_changes(schedulers: Sequence[_ParamScheduler], states: Sequence[_State
     for number, (scheduler, state) in enumerate(zip(schedulers, states, strict=False)):
         now, before = scheduler.shape(), _shape(state)
         if "shape" not in state:
-            now.pop("type")  # MMEngine does not record it
+            for name in ("type", *scheduler.unknown_to_mmengine):
+                now.pop(name)  # MMEngine does not record it
             before = {key: value for key, value in before.items() if key in now}
         differences = [
             f"{key} {before.get(key, '(none)')} -> {now.get(key, '(none)')}"
@@ -222,6 +223,8 @@ def _name_initial_values(schedulers: Sequence[_ParamScheduler], states: Sequence
     """Which initial values of the config give way to the checkpoint's."""
     notes = {}
     for scheduler, state in zip(schedulers, states, strict=False):
+        if scheduler.sets_initial_values:
+            continue
         ours, saved = scheduler.base_values, state.get("base_values", scheduler.base_values)
         if [float(value) for value in ours] != [float(value) for value in saved]:
             notes[scheduler.param_name] = (

@@ -46,9 +46,13 @@ class MomentumSchedulerMixin:
                 group["momentum"] = group["betas"][0]
         super().__init__(optimizer, "momentum", *args, **kwargs)  # type: ignore[call-arg]  # the family's constructor
 
-    def step(self) -> None:
-        """Go one step on, and set the momentum of each group."""
-        super().step()  # type: ignore[misc]  # the family's
+    def step(self, *args: Any) -> None:
+        """Go one step on, and set the momentum of each group.
+
+        Args:
+            *args: The family's: the metrics, for one that looks at them.
+        """
+        super().step(*args)  # type: ignore[misc]  # the family's
         if self.use_betas:
             for group in self.optimizer.param_groups:
                 group["betas"] = (group["momentum"], *group["betas"][1:])

@@ -58,13 +58,13 @@ class HistoryBuffer:
     Args:
         log_history: Values to begin with.
         count_history: How much each of them counts in a mean; 1 each by default.
-        max_length: How many values are kept.
+        max_length: How many values are kept; a message hub's buffers keep 1000, or what its `reserve` was asked for.
     """
 
     _statistics: ClassVar[dict[str, Callable[..., Any]]] = {}
 
     def __init__(
-        self, log_history: Sequence[float] = (), count_history: Sequence[int] = (), max_length: int = 1000
+        self, log_history: Sequence[float] = (), count_history: Sequence[int] = (), max_length: int = 1000000
     ) -> None:
         if max_length < 1:
             raise ValueError(f"HistoryBuffer: max_length must be at least 1, got {max_length}")
@@ -316,8 +316,9 @@ class HistoryBuffer:
 
     def _take_in(self, values: list[float], counts: list[int]) -> None:
         """Move values that were read to where statistics look; the running sums get them later, many at once."""
-        if self._unsummed >= _UNSUMMED_LIMIT:
-            # Before, not after: what is read at one go stays at least until the next time.
+        if self._unsummed >= _UNSUMMED_LIMIT or len(self._values) >= self._max_length + _UNSUMMED_LIMIT:
+            # Before, not after: what is read at one go stays at least until the next time. The second question is for
+            # buffers whose sums are read often, so that little waits to be added.
             self._drop()
         self._values += values
         self._counts += counts

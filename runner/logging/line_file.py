@@ -16,11 +16,16 @@ class LineFile:
 
     Args:
         path: The file.
+        mode: `a` to append to what is there, `w` to begin the file anew with the first line.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    _descriptor: int | None = None
+
+    def __init__(self, path: str | Path, mode: str = "a") -> None:
+        if mode not in {"a", "w"}:
+            raise ValueError(f"a file is opened to append ('a') or anew ('w'), got {mode!r}")
         self.path = Path(path)
-        self._descriptor: int | None = None
+        self._is_new = mode == "w"
 
     def append(self, line: str) -> None:
         """Append a line; it is given without its end."""
@@ -30,7 +35,10 @@ class LineFile:
 
     def _open(self) -> int:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
+        anew = os.O_TRUNC if self._is_new else 0
+        self._is_new = False
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | anew | getattr(os, "O_BINARY", 0)
+        descriptor = os.open(self.path, flags, 0o666)
         if os.lseek(descriptor, 0, os.SEEK_END) > 0:
             os.lseek(descriptor, -1, os.SEEK_END)
             if os.read(descriptor, 1) != b"\n":

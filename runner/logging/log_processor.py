@@ -200,7 +200,7 @@ class LogProcessor:
         shown = self._collect_scalars(runner, batch_idx, mode, [*self.custom_cfg, *times])
         time_tag = {name: shown.pop(name) for name in list(shown) if name in {"time", "data_time"}}
         tag, time_tag = self._with_mode(shown, mode), self._with_mode(time_tag, mode)
-        others = self._collect_non_scalars(runner, mode)
+        others = self._with_mode(self._collect_non_scalars(runner, mode), mode)
         items = [f"{name}: {self._format(value)}" for name, value in {**tag, **others, **time_tag}.items()]
         if with_non_scalar:
             tag.update(others)

@@ -15,11 +15,11 @@ import structlog
 from structlog.typing import FilteringBoundLogger
 from typing_extensions import Self
 
-from runner.dist import get_rank
+from runner.dist import get_rank, get_world_size
 from runner.logging.bridge import forwarded
 from runner.logging.console import Console
 from runner.logging.current import Current
-from runner.logging.line_file import LineFile
+from runner.logging.log_file import FileHandlerCfg, LogFile, log_file_of, open_log
 
 __all__ = ["MMLogger", "print_log"]
 
@@ -39,14 +39,19 @@ class MMLogger(Current):
     """Writes messages to the console, to a text file and, as JSON lines, to a file beside it.
 
     Messages may hold `%` placeholders and take fields: `logger.info("saved %s", name, step=3)`. structlog is not
-    configured globally, so that a program around the Runner keeps its own logging. On ranks other than 0 only errors
-    are written, and no files.
+    configured globally, so that a program around the Runner keeps its own logging. On ranks other than 0 the console
+    gets errors only; they write no files, unless each process is to have its own.
 
     Args:
-        name: The name of the run.
+        name: The name of the run, which `get_instance` knows the logger by.
         logger_name: Stands in every line.
         log_file: The text file; the JSON lines go to the file of that name with the suffix `.jsonl`. None for neither.
         log_level: The least severe level that is written: `DEBUG`, `INFO`, `WARNING`, `ERROR`, `CRITICAL`, or a number.
+        file_mode: `w` begins the files anew, `a` appends to what is there.
+        distributed: Let each of several processes write files of its own, `NAME_USER@HOST_deviceD_rankR.log`, as the
+            level `DEBUG` does too.
+        file_handler_cfg: A file handler of the standard library's that writes the files, such as one that begins a new
+            file at some size.
         rank: The process's number; None asks the process group.
         console: The terminal; None is one on the standard output.
     """
@@ -57,6 +62,10 @@ class MMLogger(Current):
         logger_name: str = "runner",
         log_file: str | Path | None = None,
         log_level: int | str = "INFO",
+        file_mode: str = "w",
+        distributed: bool = False,
+        file_handler_cfg: FileHandlerCfg | None = None,
+        *,
         rank: int | None = None,
         console: Console | None = None,
     ) -> None:
@@ -64,13 +73,21 @@ class MMLogger(Current):
         self.rank = get_rank() if rank is None else rank
         self.console = Console() if console is None else console
         self.log_file = Path(log_file) if log_file is not None else None
-        self._sink = _Sink(logger_name, self.console, self.log_file if self.rank == 0 else None)
+        own_file = (distributed or _number(log_level) <= logging.DEBUG) and get_world_size() > 1
+        if self.log_file is not None and own_file:
+            self.log_file = log_file_of(self.log_file, self.rank)
+        self._writes_files = self.log_file is not None and (self.rank == 0 or own_file)
+        files: tuple[LogFile, LogFile] | None = None
+        if self.log_file is not None and self._writes_files:
+            files = _opened(self.log_file, file_mode, file_handler_cfg)
+        self._sink = _Sink(logger_name, self.console, files)
         self.setLevel(log_level)
 
     def setLevel(self, level: int | str) -> None:  # noqa: N802 - the standard library's name for it
         """Write messages of this level and of more severe ones."""
         self.level = _number(level)
-        least = self.level if self.rank == 0 else max(self.level, logging.ERROR)
+        self._sink.console_level = self.level if self.rank == 0 else max(self.level, logging.ERROR)
+        least = self.level if self._writes_files else self._sink.console_level
         bound: FilteringBoundLogger = structlog.wrap_logger(
             self._sink,
             processors=[structlog.processors.add_log_level, structlog.processors.format_exc_info, _hand_over],
@@ -124,7 +141,8 @@ def print_log(msg: Any, logger: Any = None, level: int | str = "INFO") -> None:
     Args:
         msg: The message.
         logger: A logger; `current` is the one of the Runner at work, `silent` writes nothing, any other string is the
-            name of a logger of the standard library; None writes to the standard output.
+            name of one of our loggers or, if none is called so, of one of the standard library's; None writes to the
+            standard output.
         level: How severe it is.
 
     Raises:
@@ -137,8 +155,8 @@ def print_log(msg: Any, logger: Any = None, level: int | str = "INFO") -> None:
     elif logger == "current":
         MMLogger.get_current_instance().log(level, "%s", msg)
     elif isinstance(logger, str):
-        current = MMLogger.get_current_instance()
-        target = current if current.name == logger else logging.getLogger(logger)
+        ours = MMLogger.check_instance_created(logger)
+        target = MMLogger.get_instance(logger) if ours else logging.getLogger(logger)
         target.log(_number(level), "%s", msg)
     elif callable(getattr(logger, "log", None)):
         logger.log(_number(level), "%s", msg)
@@ -152,11 +170,13 @@ def print_log(msg: Any, logger: Any = None, level: int | str = "INFO") -> None:
 class _Sink:
     """The end of the chain: writes one event to every place."""
 
-    def __init__(self, name: str, console: Console, log_file: Path | None) -> None:
+    def __init__(self, name: str, console: Console, files: tuple[LogFile, LogFile] | None) -> None:
         self._name = name
         self._console = console
-        self._text = LineFile(log_file) if log_file is not None else None
-        self._json = LineFile(log_file.with_suffix(".jsonl")) if log_file is not None else None
+        self._text: LogFile | None
+        self._json: LogFile | None
+        self._text, self._json = files or (None, None)
+        self.console_level = logging.NOTSET
         self._second = dt.datetime.fromtimestamp(0, dt.timezone.utc)
         self._until = 0.0
         self._clock = ""
@@ -176,7 +196,7 @@ class _Sink:
                 record["exception"] = exception
             self._json.append(_ENCODER.encode(record))
         live = self._console.live
-        if live and transient:
+        if (live and transient) or _LEVELS.get(level.upper(), logging.INFO) < self.console_level:
             return
         color = _COLORS.get(level) if live else None
         shown = f"{color}{level.upper()}{_RESET}" if color else level.upper()
@@ -197,6 +217,17 @@ class _Sink:
         for file in (self._text, self._json):
             if file is not None:
                 file.close()
+
+
+def _opened(path: Path, mode: str, handler: FileHandlerCfg | None) -> tuple[LogFile, LogFile]:
+    """The text file, and beside it the one of JSON lines."""
+    if handler is None:
+        return open_log(path, mode, None), open_log(path.with_suffix(".jsonl"), mode, None)
+    text = Path(handler.get("filename", path))
+    return (
+        open_log(text, mode, {**handler, "filename": str(text)}),
+        open_log(text, mode, {**handler, "filename": str(text.with_suffix(".jsonl"))}),
+    )
 
 
 def _hand_over(

@@ -19,16 +19,37 @@ class MessageHub(Current):
     bounded number of values.
 
     Args:
-        name: For people who look at it.
+        name: What `get_instance` knows it by.
+        log_scalars: Scalars to begin with, by key.
+        runtime_info: Facts to begin with, by key.
+        resumed_keys: Which of these checkpoints hold; those that are not named are not held.
         max_length: How many values each scalar keeps.
+
+    Raises:
+        TypeError: A scalar is no `HistoryBuffer`.
+        ValueError: `resumed_keys` names what is not there.
     """
 
-    def __init__(self, name: str = "runner", max_length: int = 1000) -> None:
+    def __init__(
+        self,
+        name: str = "runner",
+        log_scalars: Mapping[str, HistoryBuffer] | None = None,
+        runtime_info: Mapping[str, Any] | None = None,
+        resumed_keys: Mapping[str, bool] | None = None,
+        *,
+        max_length: int = 1000,
+    ) -> None:
         self.name = name
         self._max_length = max_length
-        self._log_scalars: dict[str, HistoryBuffer] = {}
-        self._runtime_info: dict[str, Any] = {}
-        self._resumed_keys: dict[str, bool] = {}
+        self._log_scalars: dict[str, HistoryBuffer] = dict(log_scalars or {})
+        self._runtime_info: dict[str, Any] = dict(runtime_info or {})
+        self._resumed_keys: dict[str, bool] = dict(resumed_keys or {})
+        for key, each in self._log_scalars.items():
+            if not isinstance(each, HistoryBuffer):
+                raise TypeError(f"MessageHub: log_scalars['{key}'] must be a HistoryBuffer, got {type(each).__name__}")
+        unknown = sorted(self._resumed_keys.keys() - self._log_scalars.keys() - self._runtime_info.keys())
+        if unknown:
+            raise ValueError(f"MessageHub: resumed_keys names {unknown}, which log_scalars and runtime_info lack")
 
     @property
     def log_scalars(self) -> dict[str, HistoryBuffer]:
@@ -39,6 +60,11 @@ class MessageHub(Current):
     def runtime_info(self) -> dict[str, Any]:
         """The facts by key."""
         return self._runtime_info
+
+    @property
+    def resumed_keys(self) -> dict[str, bool]:
+        """Whether checkpoints hold a scalar or a fact, by key."""
+        return self._resumed_keys
 
     def update_scalar(self, key: str, value: Any, count: int = 1, resumed: bool = True) -> None:
         """Record a scalar.
@@ -146,8 +172,8 @@ class MessageHub(Current):
         self.settle()
         resumed = self._resumed_keys
         return {
-            "log_scalars": {key: each.state_dict() for key, each in self._log_scalars.items() if resumed[key]},
-            "runtime_info": {key: each for key, each in self._runtime_info.items() if resumed[key]},
+            "log_scalars": {key: each.state_dict() for key, each in self._log_scalars.items() if resumed.get(key)},
+            "runtime_info": {key: each for key, each in self._runtime_info.items() if resumed.get(key)},
             "resumed_keys": {key: True for key, each in resumed.items() if each},
         }
 

@@ -117,3 +117,70 @@ def test_print_log(capsys, caplog):
     assert ("some.library", logging.ERROR, "to the standard library") in caplog.record_tuples
     with pytest.raises(TypeError, match="must be a logger"):
         print_log("x", 3)
+
+
+@pytest.mark.parametrize(("mode", "kept"), [("w", ["new", "later"]), ("a", ["old", "new", "later"])])
+@pytest.mark.parametrize("handler", [None, {"type": "FileHandler", "mode": "?"}], ids=["ours", "handler"])
+def test_a_file_is_begun_anew_or_continued(tmp_path, mode, kept, handler):
+    if handler:
+        handler = {**handler, "mode": mode}
+    old, new = (
+        MMLogger(log_file=tmp_path / "x.log", file_mode=each, file_handler_cfg=handler, console=console())
+        for each in ("a", mode)
+    )
+    if not handler or mode == "a":
+        old.info("old")
+        old.close()
+    else:
+        (tmp_path / "x.log").write_text("old\n")
+    new.info("new")
+    new.close()
+    new.info("later")
+    new.close()
+    assert [line.rpartition(" ")[2] for line in (tmp_path / "x.log").read_text().splitlines()] == kept
+
+
+def test_files_turn_over_at_a_size(tmp_path):
+    cfg = {"type": "RotatingFileHandler", "maxBytes": 200, "backupCount": 1}
+    logger = MMLogger(log_file=tmp_path / "x.log", file_handler_cfg=cfg, console=console())
+    for number in range(20):
+        logger.info("message %d", number)
+    logger.close()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["x.jsonl", "x.jsonl.1", "x.log", "x.log.1"]
+    assert all(path.stat().st_size <= 200 for path in tmp_path.iterdir())
+    assert json.loads((tmp_path / "x.jsonl").read_text().splitlines()[-1])["event"] == "message 19"
+    with pytest.raises(ValueError, match="type must be one of FileHandler, Rotating"):
+        MMLogger(log_file=tmp_path / "x.log", file_handler_cfg={"type": "SocketHandler"})
+
+
+@pytest.mark.world_size(2)
+@pytest.mark.parametrize("options", [{"distributed": True}, {"log_level": "DEBUG"}], ids=str)
+def test_each_process_may_have_a_file_of_its_own(tmp_path, options):
+    from runner.dist import barrier, get_rank
+
+    logger = MMLogger(log_file=tmp_path / "x.log", console=console(), **options)
+    logger.info("from %d", get_rank())
+    logger.close()
+    barrier()
+    for rank in range(2):
+        (text,) = tmp_path.glob(f"x_*@*_device{rank}_rank{rank}.log")
+        assert text.read_text().endswith(f"from {rank}\n")
+        assert text.with_suffix(".jsonl").exists()
+    assert ("from" in logger.console.stream.getvalue()) == (get_rank() == 0)
+
+
+def test_a_logger_is_found_by_its_name(capsys, monkeypatch):
+    monkeypatch.setattr(MMLogger, "_named", {})
+    logger = MMLogger.get_instance("found-by-name", logger_name="mine")
+    assert MMLogger.get_instance("found-by-name") is logger
+    assert MMLogger.check_instance_created("found-by-name")
+    assert not MMLogger.check_instance_created("nobody")
+    print_log("hello", logger="found-by-name")
+    assert capsys.readouterr().out.endswith("mine - INFO - hello\n")
+    assert MMLogger.get_current_instance() is logger
+    with MMLogger("a run", console=console()).current() as current:
+        assert MMLogger.get_current_instance() is current
+        assert MMLogger.get_instance("a run") is current
+    assert not MMLogger.check_instance_created("a run")
+    with pytest.raises(TypeError, match="name must be a string"):
+        MMLogger.get_instance(3)

@@ -105,3 +105,23 @@ def test_the_current_hub_is_that_of_the_block_and_of_the_thread():
         thread.join()
     assert seen[0] is not hub
     assert MessageHub.get_current_instance() is MessageHub.get_current_instance() is not hub
+
+
+def test_a_hub_begins_with_what_it_is_given():
+    hub = MessageHub("x", {"a": HistoryBuffer([1, 2])}, {"b": 3, "c": 4}, {"a": True, "b": True, "c": False})
+    assert hub.get_scalar("a").mean() == 1.5
+    assert hub.state_dict()["runtime_info"] == {"b": 3}
+    assert hub.resumed_keys == {"a": True, "b": True, "c": False}
+    with pytest.raises(TypeError, match=r"log_scalars\['a'\] must be a HistoryBuffer, got float"):
+        MessageHub("x", {"a": 1.0})
+    with pytest.raises(ValueError, match=r"resumed_keys names \['z'\]"):
+        MessageHub("x", resumed_keys={"z": True})
+
+
+def test_a_hub_is_found_by_its_name(monkeypatch):
+    monkeypatch.setattr(MessageHub, "_named", {})
+    hub = MessageHub.get_instance("found-by-name")
+    hub.update_info("seen", True)
+    assert MessageHub.get_instance("found-by-name").get_info("seen")
+    assert MessageHub.get_current_instance() is hub
+    assert hub.instance_name == "found-by-name"

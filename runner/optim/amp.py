@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict
 import torch
 from torch import nn
 
+from runner import dist
 from runner.errors import BuildError
 from runner.kinds import Interval
 from runner.optim.clip import ClipGrad
@@ -59,6 +60,8 @@ class AmpOptimWrapper(OptimWrapper):
         loss_scale: `dynamic` adapts the scale; a number keeps it fixed; a mapping sets GradScaler's arguments.
         dtype: What to compute in. null takes torch's choice for the device: bfloat16 on a CPU, float16 on a GPU.
             `float32` and `float64` leave the forward pass as it is.
+        use_fsdp: Whether the model's parameters are spread over ranks: then all ranks leave out an update when one has
+            an infinite gradient.
         optimizer: Updates the parameters. Their device is the one that the forward pass runs on.
         accumulative_counts: Iterations whose gradients are averaged for one update.
         clip_grad: How gradients are clipped before an update; null does not clip.
@@ -73,6 +76,7 @@ class AmpOptimWrapper(OptimWrapper):
         self,
         loss_scale: Literal["dynamic"] | Annotated[float, Interval(gt=0)] | LossScale = "dynamic",
         dtype: Literal["float16", "bfloat16", "float32", "float64"] | None = None,
+        use_fsdp: bool = False,
         *,
         optimizer: torch.optim.Optimizer,
         accumulative_counts: Annotated[int, Interval(ge=1)] = 1,
@@ -80,6 +84,7 @@ class AmpOptimWrapper(OptimWrapper):
     ) -> None:
         super().__init__(optimizer, accumulative_counts, clip_grad)
         self.cast_dtype = _dtype(dtype)
+        self._use_fsdp = use_fsdp
         self._loss_scale = _scaler_arguments(loss_scale)
         # A number keeps the scale: GradScaler would back off from it and grow again.
         self._fixed_scale = None if isinstance(loss_scale, str | Mapping) else float(loss_scale)
@@ -93,7 +98,7 @@ class AmpOptimWrapper(OptimWrapper):
             raise BuildError(f"torch has no mixed precision on {device_type}; use OptimWrapper there")
         dtype = self.cast_dtype or torch.get_autocast_dtype(device_type)
         scaling = self._loss_scale if self._loss_scale is not None else {"enabled": dtype == torch.float16}
-        scaler = torch.amp.GradScaler(device_type, **scaling)
+        scaler = _scaler_type(is_sharded=self._use_fsdp and dist.is_distributed())(device_type, **scaling)
         if self._device_type and self.loss_scaler.is_enabled():
             scaler.load_state_dict(self.loss_scaler.state_dict())
         self._device_type = device_type
@@ -149,6 +154,14 @@ class AmpOptimWrapper(OptimWrapper):
 def _both(outer: AbstractContextManager[Any], inner: AbstractContextManager[Any]) -> Iterator[None]:
     with outer, inner:
         yield
+
+
+def _scaler_type(*, is_sharded: bool) -> type[torch.amp.GradScaler]:
+    if not is_sharded:
+        return torch.amp.GradScaler
+    from torch.distributed.fsdp.sharded_grad_scaler import ShardedGradScaler  # it takes a second to import
+
+    return ShardedGradScaler
 
 
 def _dtype(value: object) -> torch.dtype | None:

@@ -61,8 +61,8 @@ NAMES = {
         register_handler remove rmtree
     """,
     "runner.hooks": """
-        CheckpointHook DistSamplerSeedHook Hook HookList IterTimerHook LoggerHook NaNGuardHook ParamSchedulerHook Priority
-        RuntimeInfoHook get_priority
+        CheckpointHook DistSamplerSeedHook EMAHook Hook HookList IterTimerHook LoggerHook NaNGuardHook
+        ParamSchedulerHook Priority RuntimeInfoHook get_priority
     """,
     "runner.kinds": """
         Interval KINDS Kind Slot TypeName kinds_of registries
@@ -100,6 +100,9 @@ NAMES = {
     """,
     "runner.signature": """
         LocalFile Parameter REQUIRED Signature UNKNOWN describe scan
+    """,
+    "runner.structures": """
+        BaseDataElement InstanceData LabelData PixelData
     """,
     "runner.validation": """
         bundle check codes explain render_json render_text require_valid

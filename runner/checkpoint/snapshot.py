@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from runner import dist
+from runner.checkpoint.averages import AVERAGES, exchange_averages
 from runner.checkpoint.format import to_plain
 from runner.checkpoint.loader import load
 from runner.checkpoint.store import CheckpointStore
@@ -186,6 +187,12 @@ def restore(runner: Runner, filename: str, *, resume_optimizer: bool, resume_par
     ours = "ranks" in (checkpoint := load(filename))
     _name_differences(runner, checkpoint, filename)
     runner.call_hook("after_load_checkpoint", checkpoint=checkpoint)
+    if AVERAGES in checkpoint and not runner.hooks.at("after_load_checkpoint"):
+        exchange_averages(checkpoint)
+        runner.logger.warning(
+            f"{filename} was written by a run that averaged its weights (EMAHook), which this one does not: it goes on "
+            "from the weights that were trained, and leaves the average"
+        )
     _restore_model(runner, checkpoint, filename, strict=ours)
     _restore_position(runner, checkpoint)
     if resume_optimizer and runner.optim_wrapper is not None and "optimizer" in checkpoint:

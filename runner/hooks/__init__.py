@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from runner.hooks.checkpoint import CheckpointHook
     from runner.hooks.dispatch import HookList
+    from runner.hooks.ema import EMAHook
     from runner.hooks.hook import Hook
     from runner.hooks.iter_timer import IterTimerHook
     from runner.hooks.logger import LoggerHook
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CheckpointHook",
     "DistSamplerSeedHook",
+    "EMAHook",
     "Hook",
     "HookList",
     "IterTimerHook",
@@ -43,6 +45,7 @@ __all__ = [
 _HOMES = {
     "CheckpointHook": "runner.hooks.checkpoint",
     "DistSamplerSeedHook": "runner.hooks.sampler_seed",
+    "EMAHook": "runner.hooks.ema",
     "Hook": "runner.hooks.hook",
     "HookList": "runner.hooks.dispatch",
     "IterTimerHook": "runner.hooks.iter_timer",

@@ -23,6 +23,7 @@ _TABLE: dict[str, dict[str, str]] = {
     "hook": {
         "CheckpointHook": "runner.hooks.checkpoint:CheckpointHook",
         "DistSamplerSeedHook": "runner.hooks.sampler_seed:DistSamplerSeedHook",
+        "EMAHook": "runner.hooks.ema:EMAHook",
         "IterTimerHook": "runner.hooks.iter_timer:IterTimerHook",
         "LoggerHook": "runner.hooks.logger:LoggerHook",
         "NaNGuardHook": "runner.hooks.nan_guard:NaNGuardHook",

@@ -22,6 +22,8 @@ from runner.logging import print_log
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from runner.fileio import BackendArgs
+
 __all__ = ["BaseDataset", "Compose", "force_full_init"]
 
 Method = TypeVar("Method", bound=Callable[..., Any])
@@ -75,7 +77,8 @@ class BaseDataset(Dataset[Any]):
 
     Args:
         ann_file: The annotation file: a path, or an address such as `s3://bucket/annotations.json`.
-        metainfo: What is known of the data: names of classes, colours. Text that names a file stands for its lines.
+        metainfo: What is known of the data: names of classes, colours. Text that names a file stands for the list of its
+            lines; an address (`s3://…`) does where it ends in `.txt`.
         data_root: The folder that `ann_file` and `data_prefix` lie in, where they are not absolute.
         data_prefix: For each key of a sample that holds a path, the folder that it lies in.
         filter_cfg: How samples are chosen, for `filter_data` of a subclass.
@@ -95,7 +98,7 @@ class BaseDataset(Dataset[Any]):
     METAINFO: ClassVar[dict[str, Any]] = {}
     """What is known of the data, for all data sets of the class."""
 
-    backend_args: Mapping[str, Any] | None = None
+    backend_args: BackendArgs | None = None
     _fully_initialized: bool = False
 
     def __init__(
@@ -111,7 +114,7 @@ class BaseDataset(Dataset[Any]):
         test_mode: bool = False,
         lazy_init: bool = False,
         max_refetch: Annotated[int, Interval(ge=0)] = 1000,
-        backend_args: Mapping[str, Any] | None = None,
+        backend_args: BackendArgs | None = None,
     ) -> None:
         self.ann_file = ann_file
         if backend_args is not None:  # a subclass of the old days may have set its own before
@@ -371,4 +374,7 @@ def _lines(value: str) -> str | list[str]:
     """The lines of the file that the text names; the text itself where there is none."""
     from runner import fileio
 
+    # A page on the web that is named there is not fetched.
+    if "://" in value and not value.endswith(".txt"):
+        return value
     return list(fileio.list_from_file(value)) if fileio.isfile(value) else value

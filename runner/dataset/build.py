@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -12,7 +13,7 @@ from runner.dataset.subset import Head
 from runner.dataset.worker import worker_init_fn as default_worker_init_fn
 from runner.dist import broadcast_object_list, get_rank, get_world_size, sync_random_seed
 
-__all__ = ["build_dataloader"]
+__all__ = ["accepted", "build_dataloader"]
 
 
 def build_dataloader(
@@ -45,7 +46,8 @@ def build_dataloader(
         num_batch_per_epoch: Use the head of the data set alone, so that an epoch has so many batches. The sampler then
             has to be given as a function, since it is made for that head.
         collate_fn: Samples to a batch; `pseudo_collate` by default.
-        worker_init_fn: Called in each worker with `worker_id`; by default our own, which is seeded.
+        worker_init_fn: Called in each worker with `worker_id`, and with what it asks for of `num_workers`, `rank` and
+            `seed`; by default our own, which is seeded.
         disable_subprocess_warning: Silence warnings in all workers but the first.
         **kwargs: torch's: `pin_memory`, `drop_last`, `persistent_workers`, `prefetch_factor`, ….
     """
@@ -63,14 +65,11 @@ def build_dataloader(
             batch_sampler = batch_sampler(sampler=sampler, batch_size=batch_size)
         # torch refuses the two together with what they replace.
         sampler, batch_size = None, 1
-    if num_workers > 0 and worker_init_fn is None:
-        worker_init_fn = partial(
-            default_worker_init_fn,
-            num_workers=num_workers,
-            rank=rank,
-            seed=seed,
-            disable_subprocess_warning=disable_subprocess_warning,
-        )
+    if num_workers > 0:
+        offered = {"num_workers": num_workers, "rank": rank, "seed": seed}
+        if disable_subprocess_warning:
+            offered["disable_subprocess_warning"] = True
+        worker_init_fn = _with_lacking(worker_init_fn or default_worker_init_fn, offered)
     return DataLoader(
         dataset,
         batch_size,
@@ -85,10 +84,45 @@ def build_dataloader(
     )
 
 
+def accepted(target: Callable[..., Any], offered: Mapping[str, Any]) -> dict[str, Any]:
+    """What a constructor takes of the arguments on offer.
+
+    Args:
+        target: A class or a function.
+        offered: The arguments; `dataset` is given under torch's name `data_source` where that is asked for.
+    """
+    try:
+        parameters = inspect.signature(target).parameters
+    except (TypeError, ValueError):
+        return dict(offered)  # without a signature, it takes what it is given
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+        return dict(offered)
+    found = {name: value for name, value in offered.items() if name in parameters}
+    if "dataset" in offered and "data_source" in parameters:
+        found["data_source"] = offered["dataset"]
+    return found
+
+
+def _with_lacking(function: Callable[..., None], offered: Mapping[str, Any]) -> Callable[..., None]:
+    """Bind what a function asks for and has not been given."""
+    try:
+        parameters = inspect.signature(function).parameters
+    except (TypeError, ValueError):
+        return function
+    bound = function.keywords if isinstance(function, partial) else {}
+    lacking = {name: value for name, value in offered.items() if name in parameters and name not in bound}
+    return partial(function, **lacking) if lacking else function
+
+
 def _head(dataset: Any, num_batch_per_epoch: int, batch_size: int | None, sampler: Any) -> Head:
     if hasattr(sampler, "__iter__"):
         raise TypeError(
             "num_batch_per_epoch cuts the data set, and the sampler given was made for the whole of it; "
             "give the sampler as a function of dataset= and seed="
+        )
+    if not hasattr(dataset, "__len__"):
+        raise TypeError(
+            f"num_batch_per_epoch cuts the data set, and {type(dataset).__name__} has no length; let the data set itself "
+            "end earlier, or count the training in iterations"
         )
     return Head(dataset, num_batch_per_epoch * (batch_size or 1) * get_world_size())

@@ -13,7 +13,14 @@ from runner.validation.rules.counting import by_epoch_unit
 from runner.validation.rules.distributed import backend_without_gpu, half_precision
 from runner.validation.rules.duplicates import duplicate_hook
 from runner.validation.rules.intervals import interval_beyond_run
-from runner.validation.rules.loaders import batch_sampler_overrides, endless_sampler, workers_needed
+from runner.validation.rules.loaders import (
+    batch_sampler_overrides,
+    called_with,
+    endless_sampler,
+    no_batches,
+    order_of_its_own,
+    workers_needed,
+)
 from runner.validation.rules.loops import type_and_by_epoch
 from runner.validation.rules.milestones import scheduler_milestones
 from runner.validation.rules.monitors import metric_without_validation, unknown_metric
@@ -49,6 +56,9 @@ RULES: tuple[Callable[[Context], Iterator[Problem]], ...] = (
     metric_without_validation,
     endless_sampler,
     batch_sampler_overrides,
+    order_of_its_own,
+    no_batches,
+    called_with,
     workers_needed,
     custom_key_pattern,
     optimizer_name,

@@ -13,10 +13,18 @@ from runner.validation.rules.context import Context
 from runner.validation.rules.length import counts_epochs
 from runner.validation.rules.parts import part_at, value_at
 
-__all__ = ["batch_sampler_overrides", "endless_sampler", "workers_needed"]
+__all__ = [
+    "batch_sampler_overrides",
+    "called_with",
+    "endless_sampler",
+    "no_batches",
+    "order_of_its_own",
+    "workers_needed",
+]
 
 _LOADERS = {"train_dataloader": "train_cfg", "val_dataloader": "val_cfg", "test_dataloader": "test_cfg"}
 _LOOPS = {"val_cfg": "runner.loops.evaluation:ValLoop", "test_cfg": "runner.loops.evaluation:TestLoop"}
+_ITERABLE = "torch.utils.data.dataset:IterableDataset"
 _OF_WORKERS = {"persistent_workers": True, "prefetch_factor": None, "multiprocessing_context": None}
 """What torch refuses without workers; where a value is named here, only that one."""
 
@@ -43,6 +51,50 @@ def batch_sampler_overrides(context: Context) -> Iterator[Problem]:
         remedy = "give drop_last to the batch sampler" if batches.takes("drop_last") else "remove it"
         message = f"the batch_sampler decides which batches there are, and torch refuses this beside it; {remedy}"
         yield context.problem("batch-sampler-overrides", (loader, "drop_last"), message)
+
+
+def order_of_its_own(context: Context) -> Iterator[Problem]:
+    """What chooses samples by their index, beside a data set that gives them one after the other."""
+    for loader in _LOADERS:
+        dataset = part_at(context, "dataset", (loader, "dataset"))
+        if dataset is None or not dataset.is_a(_ITERABLE):
+            continue
+        for name in ("sampler", "batch_sampler", "num_batch_per_epoch"):
+            if value_at(context, (loader, name)) in (UNKNOWN, None):
+                continue
+            remedy = "write `sampler: null`" if name == "sampler" else "remove it"
+            message = (
+                f"'{dataset.name}' is iterable: its samples come in an order of its own, without an index; {remedy}"
+            )
+            yield context.problem("iterable-dataset", (loader, name), message)
+
+
+def no_batches(context: Context) -> Iterator[Problem]:
+    """Options about batches of a loader that makes none."""
+    for loader in _LOADERS:
+        if _argument(context, loader, "batch_size") is not None:
+            continue
+        for name, value in (("drop_last", True), ("batch_sampler", None)):
+            given = value_at(context, (loader, name))
+            if given is UNKNOWN or given is None or (value is not None and given is not value):
+                continue
+            message = (
+                "`batch_size: null` hands on single samples, and this is about batches; give a batch_size, or remove it"
+            )
+            yield context.problem("no-batches", (loader, name), message)
+
+
+def called_with(context: Context) -> Iterator[Problem]:
+    """The batch, or the worker's number, that the loader itself calls a function with."""
+    for loader in _LOADERS:
+        for name in ("collate_fn", "worker_init_fn"):
+            function = part_at(context, "function", (loader, name))
+            if function is None or function.signature.bases or not function.signature.parameters:
+                continue  # an object that is called has its constructor's arguments
+            first = function.signature.parameters[0].name
+            if function.given(first):
+                message = f"the loader calls '{function.name}' with this argument itself; remove it"
+                yield context.problem("injected-argument", (*function.path, first), message)
 
 
 def endless_sampler(context: Context) -> Iterator[Problem]:

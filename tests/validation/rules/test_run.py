@@ -9,6 +9,7 @@ from runner.plugin import Entry
 
 ITERATIONS = "train_cfg: {by_epoch: false, max_iters: 1000%s}\n"
 LOADER = "train_dataloader: {dataset: {type: Digits}, sampler: {type: DefaultSampler}, %s}\n"
+STREAM = "train_dataloader: {dataset: {type: ChainDataset, datasets: [{type: Digits}]}, %s}\n"
 ENDLESS = "{dataset: {type: Digits}, sampler: {type: InfiniteSampler}%s}\n"
 WRAPPER = "optim_wrapper: {optimizer: {type: SGD, lr: 0.1}, %s}\n"
 CHECKPOINT = "default_hooks: {checkpoint: {%s}}\n"
@@ -75,6 +76,29 @@ ROWS = {
         "train_dataloader: " + ENDLESS % ", batch_sampler: {type: BatchSampler, drop_last: true}",
         [],
     ),
+    "a sampler of a stream": (
+        STREAM % "sampler: {type: DefaultSampler}, num_batch_per_epoch: 3",
+        [("iterable-dataset", "train_dataloader.num_batch_per_epoch", "error"), ("iterable-dataset", "train_dataloader.sampler", "error")],
+    ),
+    "a stream": (STREAM % "sampler: null, batch_size: null", []),
+    "samples in turn": ("train_dataloader: {dataset: {type: Digits}, sampler: null}", []),
+    "no batches to drop": (
+        LOADER % "batch_size: null, drop_last: true, batch_sampler: null",
+        [("no-batches", "train_dataloader.drop_last", "error")],
+    ),
+    "no batches to sample": (
+        LOADER % "batch_size: null, batch_sampler: {type: BatchSampler, drop_last: true}",
+        [("no-batches", "train_dataloader.batch_sampler", "error")],
+    ),
+    "a batch that is given": (
+        LOADER % "collate_fn: {type: pseudo_collate, data_batch: []}",
+        [("injected-argument", "train_dataloader.collate_fn.data_batch", "error")],
+    ),
+    "a worker that is given": (
+        LOADER % "num_workers: 1, worker_init_fn: {type: worker_init_fn, worker_id: 1}",
+        [("injected-argument", "train_dataloader.worker_init_fn.worker_id", "error")],
+    ),
+    "a bound argument": (LOADER % "num_workers: 1, worker_init_fn: {type: worker_init_fn, torch_num_threads: 2}", []),
     "a part of a name": (CUSTOM % "classifier", []),
     "a part with dots": (CUSTOM % '".norm"', []),
     "all names": (CUSTOM % '""', [("custom-key-pattern", "optim_wrapper.paramwise_cfg.custom_keys.", "warning")]),

@@ -351,7 +351,7 @@ class BaseDataset(Dataset[Any]):
 
 
 def _check_indices(indices: object) -> None:
-    if not isinstance(indices, (int, Sequence)):
+    if isinstance(indices, str) or not isinstance(indices, (int, Sequence)):
         raise TypeError(f"indices is a {type(indices).__name__}; give a number of samples, or a list of places")
 
 

@@ -153,6 +153,10 @@ class DataLoader(TorchDataLoader[Any]):
             cast("DefaultSampler", self.sampler).seed = seed
         self._pool.close()
 
+    def restart_workers(self) -> None:
+        """Let workers go that live on from pass to pass: the next pass starts new ones, with the data set as it is now."""
+        self._pool.close()
+
     # ---- where it stands ---------------------------------------------------------------------------------------------
 
     @property

@@ -6,6 +6,7 @@ Which type is wanted is read from the same schema fragment that the value was ch
 from __future__ import annotations
 
 import enum
+import functools
 import importlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -20,6 +21,8 @@ _DTYPES = {str(value).removeprefix("torch."): value for value in vars(torch).val
 _KNOWN: Mapping[str, Callable[[Any], Any]] = {
     "pathlib:Path": Path,
     "torch:device": torch.device,
+    # Weights of classes and the like: `[1, 2]` are floats as well.
+    "torch:Tensor": functools.partial(torch.tensor, dtype=torch.get_default_dtype()),
     "torch:dtype": lambda name: _DTYPES[name.removeprefix("torch.")],
     "builtins:set": set,
 }

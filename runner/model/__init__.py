@@ -2,6 +2,8 @@
 
 - `base_module.py`, `weight_init.py`, `init_functions.py`: modules that are initialized as `init_cfg` says
 - `base_model.py`, `data_preprocessor.py`: the contract of a training step
+- `module_adapter.py`, `selection.py`, `containers.py`: any `nn.Module` as a model
+- `tta.py`: one prediction from those for several views of a sample
 
 A plain `nn.Module` with `train_step`, `val_step` and `test_step` does as well.
 """
@@ -28,6 +30,8 @@ from runner.model.init_functions import (
     uniform_init,
     xavier_init,
 )
+from runner.model.module_adapter import LossTerm, ModuleAdapter
+from runner.model.tta import BaseTTAModel
 from runner.model.weight_init import (
     BaseInit,
     Caffe2XavierInit,
@@ -48,12 +52,15 @@ __all__ = [
     "BaseInit",
     "BaseModel",
     "BaseModule",
+    "BaseTTAModel",
     "Caffe2XavierInit",
     "ConstantInit",
     "ExponentialMovingAverage",
     "ImgDataPreprocessor",
     "KaimingInit",
+    "LossTerm",
     "MMDistributedDataParallel",
+    "ModuleAdapter",
     "ModuleDict",
     "ModuleList",
     "MomentumAnnealingEMA",

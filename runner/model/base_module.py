@@ -65,7 +65,7 @@ class BaseModule(nn.Module, metaclass=ABCMeta):
     def _init_weights(self) -> None:
         many = [self.init_cfg] if isinstance(self.init_cfg, Mapping) else self.init_cfg or []
         pretrained = [cfg for cfg in many if cfg.get("type") in _PRETRAINED]
-        initialize(self, [cfg for cfg in many if cfg not in pretrained])
+        initialize(self._initialized(), [cfg for cfg in many if cfg not in pretrained])
         for child in self.children():
             inner = child.module if is_model_wrapper(child) and not hasattr(child, "init_weights") else child
             init_weights: Any = getattr(inner, "init_weights", None)
@@ -73,8 +73,12 @@ class BaseModule(nn.Module, metaclass=ABCMeta):
                 init_weights()
                 assert isinstance(inner, nn.Module)
                 update_init_info(inner, f"Initialized by user-defined `init_weights` in {type(inner).__name__}")
-        initialize(self, pretrained)
+        initialize(self._initialized(), pretrained)
         self._is_init = True
+
+    def _initialized(self) -> nn.Module:
+        """The module that `init_cfg` speaks of."""
+        return self
 
     def _begin_init_info(self) -> None:
         """Let all modules within share a record of what changed which parameter."""

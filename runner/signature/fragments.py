@@ -13,6 +13,8 @@ NULL: Fragment = {"type": "null"}
 OBJECT: Fragment = {"type": "object"}
 
 _OPAQUE = "x-opaque"
+_TENSOR = "torch._tensor:Tensor"
+"""Alone, it can be written as numbers: the weights of classes. Beside other types, the others are meant."""
 
 
 def slot(kind: str) -> Fragment:
@@ -54,6 +56,8 @@ def join(alternatives: list[Fragment], notes: list[str]) -> Fragment:
     hidden = [each[_OPAQUE] for each in found if _OPAQUE in each]
     if hidden:
         found = [each for each in found if _OPAQUE not in each]
+        if hidden == [_TENSOR] and found in ([], [NULL]):
+            return {"type": ["array", "null"] if found else "array", "x-python": "torch:Tensor"}
         if not found or found == [NULL]:
             note = f"a config cannot write a value of class {hidden[0].rpartition(':')[2]}; any value is accepted"
             if note not in notes:

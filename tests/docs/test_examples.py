@@ -29,6 +29,7 @@ SHORT = {
     "cfg": [TWO_BATCHES, "train_cfg.max_epochs=1"],
     "digits": [TWO_BATCHES, "train_cfg.max_epochs=1"],
     "language_model": ["train_cfg.max_iters=4", "train_cfg.val_interval=2", "val_dataloader.num_batch_per_epoch=1"],
+    "plain_torch": [TWO_BATCHES, "train_cfg.max_epochs=1"],
     # The loop splits the whole of its data set, so that can't be cut.
     "kfold": ["model.width=2", "train_cfg.max_epochs=1", "train_cfg.num_folds=2", "train_cfg.val_interval=1"],
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -93,9 +93,9 @@ class MMDistributedDataParallel(DistributedDataParallel):
     def _run_forward(self, data: Any, mode: str) -> Any:
         if isinstance(data, Mapping):
             return self(**data, mode=mode)
-        if isinstance(data, Sequence):
+        if isinstance(data, (list, tuple)):
             return self(*data, mode=mode)
-        raise TypeError(f"data_preprocessor gave a {type(data).__name__}; it must give a dict, a list or a tuple")
+        return self(data, mode=mode)
 
 
 def _warn_of_unused(model: nn.Module, loss: Tensor) -> None:

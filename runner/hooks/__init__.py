@@ -14,30 +14,42 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from runner.hooks.checkpoint import CheckpointHook
     from runner.hooks.dispatch import HookList
+    from runner.hooks.early_stopping import EarlyStoppingHook
     from runner.hooks.ema import EMAHook
+    from runner.hooks.empty_cache import EmptyCacheHook
+    from runner.hooks.freeze import FreezeHook
     from runner.hooks.hook import Hook
     from runner.hooks.iter_timer import IterTimerHook
     from runner.hooks.logger import LoggerHook
     from runner.hooks.nan_guard import NaNGuardHook
     from runner.hooks.param_scheduler import ParamSchedulerHook
+    from runner.hooks.precise_bn import PreciseBNHook
     from runner.hooks.prepare_tta import PrepareTTAHook, build_runner_with_tta
     from runner.hooks.priority import Priority, get_priority
     from runner.hooks.runtime_info import RuntimeInfoHook
     from runner.hooks.sampler_seed import DistSamplerSeedHook
+    from runner.hooks.switch_pipeline import SwitchPipelineHook
+    from runner.hooks.sync_buffers import SyncBuffersHook
 
 __all__ = [
     "CheckpointHook",
     "DistSamplerSeedHook",
     "EMAHook",
+    "EarlyStoppingHook",
+    "EmptyCacheHook",
+    "FreezeHook",
     "Hook",
     "HookList",
     "IterTimerHook",
     "LoggerHook",
     "NaNGuardHook",
     "ParamSchedulerHook",
+    "PreciseBNHook",
     "PrepareTTAHook",
     "Priority",
     "RuntimeInfoHook",
+    "SwitchPipelineHook",
+    "SyncBuffersHook",
     "build_runner_with_tta",
     "get_priority",
 ]
@@ -46,15 +58,21 @@ _HOMES = {
     "CheckpointHook": "runner.hooks.checkpoint",
     "DistSamplerSeedHook": "runner.hooks.sampler_seed",
     "EMAHook": "runner.hooks.ema",
+    "EarlyStoppingHook": "runner.hooks.early_stopping",
+    "EmptyCacheHook": "runner.hooks.empty_cache",
+    "FreezeHook": "runner.hooks.freeze",
     "Hook": "runner.hooks.hook",
     "HookList": "runner.hooks.dispatch",
     "IterTimerHook": "runner.hooks.iter_timer",
     "LoggerHook": "runner.hooks.logger",
     "NaNGuardHook": "runner.hooks.nan_guard",
     "ParamSchedulerHook": "runner.hooks.param_scheduler",
+    "PreciseBNHook": "runner.hooks.precise_bn",
     "PrepareTTAHook": "runner.hooks.prepare_tta",
     "Priority": "runner.hooks.priority",
     "RuntimeInfoHook": "runner.hooks.runtime_info",
+    "SwitchPipelineHook": "runner.hooks.switch_pipeline",
+    "SyncBuffersHook": "runner.hooks.sync_buffers",
     "build_runner_with_tta": "runner.hooks.prepare_tta",
     "get_priority": "runner.hooks.priority",
 }

@@ -10,7 +10,7 @@ from typing import Final, Literal, TypeAlias
 
 from runner.errors import BuildError
 
-__all__ = ["GREATER_KEYS", "LESS_KEYS", "Best", "Rule", "find_metric", "infer_rule"]
+__all__ = ["GREATER_KEYS", "LESS_KEYS", "Best", "Rule", "find_metric", "infer_rule", "missing_metric"]
 
 Rule: TypeAlias = Literal["greater", "less"]
 
@@ -46,7 +46,12 @@ class Best:
         return score > self.score if self.rule == "greater" else score < self.score
 
 
-def infer_rule(metric: str, greater_keys: Sequence[str], less_keys: Sequence[str]) -> Rule:
+def infer_rule(
+    metric: str,
+    greater_keys: Sequence[str] = GREATER_KEYS,
+    less_keys: Sequence[str] = LESS_KEYS,
+    asked_by: str = "CheckpointHook: save_best",
+) -> Rule:
     """Guess from a metric's name, in any case, whether more or less of it is better.
 
     The name is looked for among the keys, those of `greater` first; then each key within the name.
@@ -55,6 +60,7 @@ def infer_rule(metric: str, greater_keys: Sequence[str], less_keys: Sequence[str
         metric: The name, as the evaluator gives it.
         greater_keys: Names, or parts of names, of which more is better.
         less_keys: Names, or parts of names, of which less is better.
+        asked_by: Who names the metric, for the error.
 
     Raises:
         BuildError: The name says nothing.
@@ -71,7 +77,7 @@ def infer_rule(metric: str, greater_keys: Sequence[str], less_keys: Sequence[str
     if any(key in name for key in less):
         return "less"
     raise BuildError(
-        f"CheckpointHook: save_best names '{metric}', whose name does not tell whether more or less of it is better; "
+        f"{asked_by} names '{metric}', whose name does not tell whether more or less of it is better; "
         "set rule to 'greater' or 'less'"
     )
 
@@ -86,9 +92,13 @@ def find_metric(metric: str, metrics: Sequence[str]) -> None:
     Raises:
         BuildError: It did not; the error lists what it gave.
     """
-    if metric in metrics:
-        return
+    if metric not in metrics:
+        raise BuildError(missing_metric("CheckpointHook: save_best", metric, metrics))
+
+
+def missing_metric(asked_by: str, metric: str, metrics: Sequence[str]) -> str:
+    """Say that a validation did not give a metric, what it gave, and which was probably meant."""
     close = difflib.get_close_matches(metric, metrics, n=1) or [name for name in metrics if name.endswith(f"/{metric}")]
     hint = f"; did you mean '{close[0]}'?" if close else ""
     listing = ", ".join(f"'{name}'" for name in metrics)
-    raise BuildError(f"CheckpointHook: save_best names '{metric}', but the validation gave {listing}{hint}")
+    return f"{asked_by} names '{metric}', but the validation gave {listing}{hint}"

@@ -24,6 +24,8 @@ _TABLE: dict[str, dict[str, str]] = {
         "CheckpointHook": "runner.hooks.checkpoint:CheckpointHook",
         "DistSamplerSeedHook": "runner.hooks.sampler_seed:DistSamplerSeedHook",
         "EMAHook": "runner.hooks.ema:EMAHook",
+        "EarlyStoppingHook": "runner.hooks.early_stopping:EarlyStoppingHook",
+        "EmptyCacheHook": "runner.hooks.empty_cache:EmptyCacheHook",
         "FreezeHook": "runner.hooks.freeze:FreezeHook",
         "IterTimerHook": "runner.hooks.iter_timer:IterTimerHook",
         "LoggerHook": "runner.hooks.logger:LoggerHook",
@@ -33,6 +35,7 @@ _TABLE: dict[str, dict[str, str]] = {
         "PrepareTTAHook": "runner.hooks.prepare_tta:PrepareTTAHook",
         "RuntimeInfoHook": "runner.hooks.runtime_info:RuntimeInfoHook",
         "SwitchPipelineHook": "runner.hooks.switch_pipeline:SwitchPipelineHook",
+        "SyncBuffersHook": "runner.hooks.sync_buffers:SyncBuffersHook",
     },
     "averaged_model": {
         "ExponentialMovingAverage": "runner.model.averaged_model:ExponentialMovingAverage",

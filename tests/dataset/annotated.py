@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -23,7 +24,7 @@ def annotations(size=SIZE):
 class Numbers(BaseDataset):
     """Made here, without a file."""
 
-    METAINFO = {"classes": ["a", "b"]}
+    METAINFO: ClassVar = {"classes": ["a", "b"]}
     size = SIZE
 
     def load_data_list(self):

@@ -5,6 +5,7 @@ import json
 import pickle
 import re
 import sys
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -31,7 +32,11 @@ def file(tmp_path):
 @KEPT
 def test_a_file_a_prefix_and_a_pipeline(file, serialize):
     dataset = BaseDataset(
-        file.name, data_root=str(file.parent), data_prefix={"img_path": "images"}, serialize_data=serialize, pipeline=[dict]
+        file.name,
+        data_root=str(file.parent),
+        data_prefix={"img_path": "images"},
+        serialize_data=serialize,
+        pipeline=[dict],
     )
     assert len(dataset) == SIZE
     assert dataset[3] == {
@@ -99,7 +104,7 @@ def test_what_is_no_annotation_file(tmp_path, content, error, message):
 
 def test_what_is_known_of_the_data(file, tmp_path):
     class Known(BaseDataset):
-        METAINFO = {"task": "class", "classes": ["x"]}
+        METAINFO: ClassVar = {"task": "class", "classes": ["x"]}
 
     (tmp_path / "classes.txt").write_text("cat\ndog\n")
     names = str(tmp_path / "classes.txt")

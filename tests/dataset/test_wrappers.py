@@ -35,7 +35,11 @@ def test_one_after_the_other():
 @pytest.mark.parametrize(
     ("second", "error", "message"),
     [
-        ({"classes": ["a", "c"]}, ValueError, r"'classes' in the metainfo of data set 1 is \['a', 'c'\], and \['a', 'b'\]"),
+        (
+            {"classes": ["a", "c"]},
+            ValueError,
+            r"'classes' in the metainfo of data set 1 is \['a', 'c'\], and \['a', 'b'\]",
+        ),
         ({"classes": ("a", "b")}, TypeError, "of data set 1 is a tuple, and a list in the first"),
         ({"classes": ["a", "b"], "more": 1}, ValueError, "of data set 0 lacks 'more'"),
     ],
@@ -133,7 +137,10 @@ def test_built_from_a_config():
     nested = {
         "type": "RepeatDataset",
         "times": 2,
-        "dataset": {"type": "ConcatDataset", "datasets": [letters, {"type": "Subset", "dataset": letters, "indices": [2]}]},
+        "dataset": {
+            "type": "ConcatDataset",
+            "datasets": [letters, {"type": "Subset", "dataset": letters, "indices": [2]}],
+        },
     }
     dataset = DATASETS.build(nested)
     assert "".join(chr(number) for number in numbers(dataset)) == "abccabcc"

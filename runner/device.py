@@ -2,11 +2,29 @@
 
 from __future__ import annotations
 
+import sys
+from typing import Any
+
 import torch
 
 from runner.errors import RunnerError
 
-__all__ = ["get_device", "resolve_device"]
+__all__ = [
+    "get_device",
+    "get_max_cuda_memory",
+    "get_max_musa_memory",
+    "is_cuda_available",
+    "is_dipu_available",
+    "is_mlu_available",
+    "is_mps_available",
+    "is_musa_available",
+    "is_npu_available",
+    "is_npu_support_full_precision",
+    "resolve_device",
+]
+
+_FULL_PRECISION_FROM = 220
+"""The first version of Ascend's chips that computes in float32."""
 
 
 def get_device() -> str:
@@ -49,3 +67,70 @@ def resolve_device(name: str = "auto") -> torch.device:
             f"device: {name!r} is not on this machine, which has {device.type}:0 to {device.type}:{count - 1}"
         )
     return device
+
+
+def is_cuda_available() -> bool:
+    """Whether there is a device of CUDA or ROCm."""
+    return torch.cuda.is_available()
+
+
+def is_mps_available() -> bool:
+    """Whether there is Apple's GPU."""
+    return torch.backends.mps.is_available()
+
+
+def is_npu_available() -> bool:
+    """Whether there is an Ascend NPU, by the package torch_npu."""
+    return _is_available(getattr(torch, "npu", None))
+
+
+def is_mlu_available() -> bool:
+    """Whether there is a Cambricon MLU, by the package torch_mlu."""
+    return _is_available(getattr(torch, "mlu", None))
+
+
+def is_musa_available() -> bool:
+    """Whether there is a Moore Threads GPU, by the package torch_musa."""
+    return _is_available(getattr(torch, "musa", None))
+
+
+def is_dipu_available() -> bool:
+    """Whether the package torch_dipu has been imported."""
+    return "torch_dipu" in sys.modules
+
+
+def is_npu_support_full_precision() -> bool:
+    """Whether there is an Ascend NPU that computes in float32."""
+    if not is_npu_available():
+        return False
+    from torch_npu.npu import utils  # type: ignore[import-not-found,unused-ignore] # only where there is an NPU
+
+    return bool(utils.get_soc_version() >= _FULL_PRECISION_FROM)
+
+
+def get_max_cuda_memory(device: torch.device | None = None) -> int:
+    """The most memory that tensors have taken since the last call, in megabytes; counting starts anew.
+
+    Args:
+        device: The device; the current one when None.
+    """
+    megabytes = torch.cuda.max_memory_allocated(device) // 2**20
+    torch.cuda.reset_peak_memory_stats(device)
+    return megabytes
+
+
+def get_max_musa_memory(device: torch.device | None = None) -> int:
+    """The most memory that tensors have taken, in megabytes.
+
+    Args:
+        device: The device; the current one when None.
+    """
+    musa: Any = getattr(torch, "musa", None)
+    if not _is_available(musa):
+        raise RunnerError("device: torch finds no Moore Threads GPU; it needs the package torch_musa")
+    return int(musa.max_memory_allocated(device)) // 2**20
+
+
+def _is_available(module: Any) -> bool:
+    """Whether torch has a module for a kind of device, and finds one."""
+    return module is not None and bool(module.is_available())

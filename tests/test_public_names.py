@@ -39,11 +39,17 @@ NAMES = {
         default_collate force_full_init key key_generators pseudo_collate rebuild set_random_seed
         worker_init_fn
     """,
+    "runner.device": """
+        get_device get_max_cuda_memory get_max_musa_memory is_cuda_available is_dipu_available
+        is_mlu_available is_mps_available is_musa_available is_npu_available is_npu_support_full_precision
+        resolve_device
+    """,
     "runner.dist": """
         all_gather all_gather_object all_reduce all_reduce_dict all_reduce_params barrier broadcast
-        broadcast_object_list collect_results destroy gather gather_object get_backend get_comm_device
-        get_default_group get_dist_info get_local_rank get_local_size get_rank get_world_size infer_launcher
-        init_dist is_distributed is_main_process joins_group master_only sync_random_seed
+        broadcast_object_list cast_data_device collect_results collect_results_cpu collect_results_gpu
+        destroy gather gather_object get_backend get_comm_device get_data_device get_default_group
+        get_dist_info get_local_group get_local_rank get_local_size get_rank get_world_size infer_launcher
+        init_dist init_local_group is_distributed is_main_process joins_group master_only sync_random_seed
     """,
     "runner.errors": """
         BuildError CheckpointError ConfigError DamagedCheckpoint GoBack LaunchError Location NonFiniteError Path PluginError Problem
@@ -61,8 +67,8 @@ NAMES = {
         register_handler remove rmtree
     """,
     "runner.hooks": """
-        CheckpointHook DistSamplerSeedHook EMAHook Hook HookList IterTimerHook LoggerHook NaNGuardHook
-        ParamSchedulerHook Priority RuntimeInfoHook get_priority
+        CheckpointHook DistSamplerSeedHook EMAHook EarlyStoppingHook EmptyCacheHook Hook HookList IterTimerHook
+        LoggerHook NaNGuardHook ParamSchedulerHook Priority RuntimeInfoHook SyncBuffersHook get_priority
     """,
     "runner.kinds": """
         Interval KINDS Kind Slot TypeName kinds_of registries

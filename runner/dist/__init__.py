@@ -2,6 +2,7 @@
 
 group.py           who this process is
 collectives.py     tensors and objects between processes
+devices.py         where data lies, and moving it
 process_group.py   joining and leaving
 cluster.py         what SLURM and Open MPI tell their processes
 launch.py          starting a group on this machine
@@ -19,20 +20,25 @@ from runner.dist.collectives import (
     broadcast,
     broadcast_object_list,
     collect_results,
+    collect_results_cpu,
+    collect_results_gpu,
     gather,
     gather_object,
     sync_random_seed,
 )
+from runner.dist.devices import cast_data_device, get_data_device
 from runner.dist.group import (
     barrier,
     get_backend,
     get_comm_device,
     get_default_group,
     get_dist_info,
+    get_local_group,
     get_local_rank,
     get_local_size,
     get_rank,
     get_world_size,
+    init_local_group,
     is_distributed,
     is_main_process,
     master_only,
@@ -48,20 +54,26 @@ __all__ = [
     "barrier",
     "broadcast",
     "broadcast_object_list",
+    "cast_data_device",
     "collect_results",
+    "collect_results_cpu",
+    "collect_results_gpu",
     "destroy",
     "gather",
     "gather_object",
     "get_backend",
     "get_comm_device",
+    "get_data_device",
     "get_default_group",
     "get_dist_info",
+    "get_local_group",
     "get_local_rank",
     "get_local_size",
     "get_rank",
     "get_world_size",
     "infer_launcher",
     "init_dist",
+    "init_local_group",
     "is_distributed",
     "is_main_process",
     "joins_group",

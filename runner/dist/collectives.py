@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, Literal, TypeVar
 
 import numpy as np
@@ -23,6 +23,8 @@ __all__ = [
     "broadcast",
     "broadcast_object_list",
     "collect_results",
+    "collect_results_cpu",
+    "collect_results_gpu",
     "gather",
     "gather_object",
     "sync_random_seed",
@@ -137,16 +139,58 @@ def all_reduce_dict(data: dict[str, Tensor], op: str = "sum", group: ProcessGrou
         all_reduce(data[key], op, group)
 
 
-def all_reduce_params(params: Iterable[Tensor], op: str = "mean", group: ProcessGroup | None = None) -> None:
-    """Reduce parameters or buffers over the group, in place."""
-    for tensor in params:
-        all_reduce(tensor.data, op, group)
+def all_reduce_params(
+    params: Iterable[Tensor],
+    coalesce: bool = True,
+    bucket_size_mb: int = -1,
+    op: str = "sum",
+    group: ProcessGroup | None = None,
+) -> None:
+    """Reduce parameters or buffers over the group, in place.
+
+    Args:
+        params: The same, in the same order, in all processes.
+        coalesce: Send those of one type and device together.
+        bucket_size_mb: How many megabytes to send together at most; all of them if not positive.
+        op: As for `all_reduce`.
+        group: The group; None for all processes.
+    """
+    if get_world_size(group) == 1:
+        return
+    tensors = [param.data for param in params]
+    if not coalesce:
+        for tensor in tensors:
+            all_reduce(tensor, op, group)
+        return
+    for bucket in _buckets(tensors, bucket_size_mb * 2**20):
+        together = torch.cat([tensor.reshape(-1) for tensor in bucket])
+        all_reduce(together, op, group)
+        sizes = [each.numel() for each in bucket]
+        for tensor, part in zip(bucket, torch.split(together, sizes), strict=True):
+            tensor.copy_(part.view_as(tensor))
+
+
+def _buckets(tensors: list[Tensor], size: int) -> Iterator[list[Tensor]]:
+    """Tensors of one type and device, in their order; no more bytes together than a size, where it is positive."""
+    kinds: dict[Any, list[Tensor]] = {}
+    for tensor in tensors:
+        kinds.setdefault((tensor.dtype, tensor.device), []).append(tensor)
+    for alike in kinds.values():
+        bucket: list[Tensor] = []
+        filled = 0
+        for tensor in alike:
+            if bucket and 0 < size < filled + tensor.nbytes:
+                yield bucket
+                bucket, filled = [], 0
+            bucket.append(tensor)
+            filled += tensor.nbytes
+        yield bucket
 
 
 def collect_results(
     results: list[_T],
     size: int,
-    device: Literal["cpu", "gpu"] = "cpu",
+    device: Literal["cpu", "gpu", "npu"] = "cpu",
     tmpdir: str | None = None,
 ) -> list[_T] | None:
     """Put the parts that the ranks have of a data set's results together again, in the data set's order.
@@ -163,14 +207,24 @@ def collect_results(
     Returns:
         All results on rank 0, None on the others.
     """
-    if device not in {"cpu", "gpu"}:
-        raise ValueError(f"collect_results: device is {device!r}; it must be 'cpu' or 'gpu'")
+    if device not in {"cpu", "gpu", "npu"}:
+        raise ValueError(f"collect_results: device is {device!r}; it must be 'cpu', 'gpu' or 'npu'")
     del tmpdir
     parts = gather_object(results)
     if parts is None:
         return None
     dealt: Iterable[Any] = itertools.chain.from_iterable(itertools.zip_longest(*parts, fillvalue=_PAD))
     return [result for result in dealt if result is not _PAD][:size]
+
+
+def collect_results_cpu(result_part: list[_T], size: int, tmpdir: str | None = None) -> list[_T] | None:
+    """As `collect_results` on the CPU; nothing is written to disk."""
+    return collect_results(result_part, size, "cpu", tmpdir)
+
+
+def collect_results_gpu(result_part: list[_T], size: int) -> list[_T] | None:
+    """As `collect_results` on the device."""
+    return collect_results(result_part, size, "gpu")
 
 
 def sync_random_seed(group: ProcessGroup | None = None) -> int:

@@ -11,22 +11,28 @@ import torch
 from torch import distributed as torch_dist
 from torch.distributed import ProcessGroup
 
+from runner.errors import LaunchError
+
 __all__ = [
     "barrier",
     "get_backend",
     "get_comm_device",
     "get_default_group",
     "get_dist_info",
+    "get_local_group",
     "get_local_rank",
     "get_local_size",
     "get_rank",
     "get_world_size",
+    "init_local_group",
     "is_distributed",
     "is_main_process",
     "master_only",
 ]
 
 _T = TypeVar("_T")
+_local_group: list[ProcessGroup] = []
+"""The group of this machine's processes, once it is made."""
 
 
 def is_distributed() -> bool:
@@ -52,6 +58,49 @@ def get_world_size(group: ProcessGroup | None = None) -> int:
 def get_rank(group: ProcessGroup | None = None) -> int:
     """This process's number in the group, 0 without one."""
     return torch_dist.get_rank(group) if is_distributed() else 0
+
+
+def init_local_group(node_rank: int, num_gpus_per_node: int) -> None:
+    """Make the group of this machine's processes; every process of the job calls it.
+
+    Args:
+        node_rank: The machine's number.
+        num_gpus_per_node: How many processes each machine runs.
+
+    Raises:
+        LaunchError: It has been made already, or the numbers fit no group of this job.
+    """
+    if _local_group:
+        raise LaunchError("init_local_group: this machine's group has been made already")
+    rank, world_size = get_dist_info()
+    machines = range(0, world_size, num_gpus_per_node)
+    if world_size % num_gpus_per_node or not 0 <= node_rank < len(machines):
+        raise LaunchError(
+            f"init_local_group: machine {node_rank} with {num_gpus_per_node} processes is no part of {world_size} processes"
+        )
+    for first in machines:
+        # A group is made by all processes of the job together, also by those that are not in it.
+        group = torch_dist.new_group(list(range(first, first + num_gpus_per_node)))
+        if first <= rank < first + num_gpus_per_node:
+            _local_group.append(group)
+
+
+def get_local_group() -> ProcessGroup | None:
+    """The group of this machine's processes; None without a process group.
+
+    Raises:
+        LaunchError: It has not been made by `init_local_group`.
+    """
+    if not is_distributed():
+        return None
+    if not _local_group:
+        raise LaunchError("get_local_group: call init_local_group(node_rank, num_gpus_per_node) first")
+    return _local_group[0]
+
+
+def forget_local_group() -> None:
+    """Forget this machine's group, as it ends with the job's."""
+    _local_group.clear()
 
 
 def get_local_size() -> int:
@@ -99,6 +148,9 @@ def barrier(group: ProcessGroup | None = None) -> None:
 
 def get_comm_device(group: ProcessGroup | None = None) -> torch.device:
     """Where the group's backend wants its tensors."""
-    if get_backend(group) == "nccl":
-        return torch.device("cuda", torch.cuda.current_device())
-    return torch.device("cpu")
+    kind = _DEVICES.get(get_backend(group) or "")
+    return torch.device(kind, torch.get_device_module(kind).current_device()) if kind else torch.device("cpu")
+
+
+_DEVICES = {"nccl": "cuda", "smddp": "cuda", "xccl": "xpu", "hccl": "npu", "cncl": "mlu", "mccl": "musa"}
+"""Backends that take tensors from their own kind of device only."""

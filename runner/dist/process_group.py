@@ -11,6 +11,7 @@ import torch
 from torch import distributed as torch_dist
 
 from runner.dist.cluster import mpi_environment, slurm_environment
+from runner.dist.group import forget_local_group
 from runner.errors import LaunchError
 
 __all__ = ["destroy", "infer_launcher", "init_dist", "joins_group"]
@@ -119,4 +120,5 @@ def _set_cuda_device(backend: str, *, is_bound: bool) -> None:
 def destroy() -> None:
     """Leave the process group; nothing happens without one."""
     if torch_dist.is_available() and torch_dist.is_initialized():
+        forget_local_group()
         torch_dist.destroy_process_group()

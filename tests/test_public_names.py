@@ -90,6 +90,7 @@ NAMES = {
         CosineRestartParamScheduler CustomKey CyclicLR CyclicMomentum CyclicParamScheduler
         DefaultOptimWrapperConstructor ExponentialLR ExponentialMomentum ExponentialParamScheduler InverseLR
         InverseMomentum InverseParamScheduler InverseSqrtLR InverseSqrtMomentum InverseSqrtParamScheduler
+        LayerDecayOptimizerConstructor LearningRateDecayOptimWrapperConstructor
         LinearLR LinearMomentum LinearParamScheduler LossScale MultiStepLR MultiStepMomentum
         MultiStepParamScheduler OneCycleLR OneCycleParamScheduler OptimWrapper OptimWrapperDict ParamwiseCfg PolyLR
         PolyMomentum PolyParamScheduler ReduceOnPlateauLR ReduceOnPlateauMomentum ReduceOnPlateauParamScheduler StepLR

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import torch
 
+from runner import dist
 from runner.checkpoint.averages import AVERAGES, exchange_averages
 from runner.checkpoint.weights import load_state_dict
 from runner.errors import BuildError
@@ -71,6 +72,7 @@ class EMAHook(Hook):
         self.evaluate_on_origin = evaluate_on_origin
         self._is_swapped = False
         self._starts_from_average = False
+        self._buffers: list[dict[str, torch.Tensor]] = []
 
     def before_run(self, runner: Runner) -> None:
         """Copy the model, where that was not done."""
@@ -114,6 +116,27 @@ class EMAHook(Hook):
         """Put the weights back."""
         self._put_back()
         self._measure_origin(runner, runner.test_loop, "test")
+
+    def before_save(self, runner: Runner) -> None:
+        """Gather what ranks do not share: averages of buffers, of which each rank has its own."""
+        self._build(runner)
+        self._buffers = []
+        if runner.world_size > 1 and self.ema_model.update_buffers:
+            averaged = self.src_model if self._is_swapped else self.ema_model.module
+            self._buffers = dist.all_gather_object({name: each.cpu() for name, each in averaged.named_buffers()})
+
+    def state_dict(self) -> dict[str, Any]:
+        """The averages of buffers by rank; all else is in the checkpoint's `ema_state_dict`."""
+        return {"buffers": self._buffers} if self._buffers else {}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take back what `state_dict` returned, where there are as many ranks."""
+        of_ranks = state_dict["buffers"]
+        if len(of_ranks) == dist.get_world_size():
+            own = of_ranks[dist.get_rank()]
+            for name, buffer in self.ema_model.module.named_buffers():
+                if name in own:
+                    buffer.copy_(own[name])
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         """Let the average take the weights' place."""

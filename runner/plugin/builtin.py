@@ -69,6 +69,12 @@ _TABLE: dict[str, dict[str, str]] = {
     "optimizer": {"ZeroRedundancyOptimizer": "runner.optim.zero:ZeroRedundancyOptimizer"},
     "optim_wrapper_constructor": {
         "DefaultOptimWrapperConstructor": "runner.optim.constructor:DefaultOptimWrapperConstructor",
+        "LayerDecayOptimizerConstructor": "runner.optim.layer_decay:LayerDecayOptimizerConstructor",
+        "LearningRateDecayOptimWrapperConstructor": (
+            "runner.optim.layer_decay:LearningRateDecayOptimWrapperConstructor"
+        ),
+        # MMDetection's and MMSegmentation's newer name for the same.
+        "LearningRateDecayOptimizerConstructor": "runner.optim.layer_decay:LayerDecayOptimizerConstructor",
     },
     "dataset": {
         "ChainDataset": "torch.utils.data:ChainDataset",

@@ -14,6 +14,7 @@ from runner.errors import CheckpointError, DamagedCheckpoint
 from runner.loops import BaseLoop, EpochBasedTrainLoop
 
 PARTS = ("state_dict", "optimizer", "param_schedulers", "data", "accumulation", "ranks")
+AVERAGE = "ema_state_dict"
 
 
 class OwnLoop(EpochBasedTrainLoop):
@@ -83,6 +84,13 @@ WAYS: dict[str, dict[str, Any]] = {
     "short epochs": {"train_cfg": {"type": ShortEpochs, "max_epochs": 3}},
     "whole epochs": {"default_hooks": every(by_epoch=True)},
     "own loop, whole epochs": {**OWN, "default_hooks": every(by_epoch=True)},
+    "average": {"custom_hooks": [{"type": "EMAHook", "momentum": 0.3, "begin_iter": 4}]},
+    "average of buffers too": {
+        **ITERATIONS,
+        "custom_hooks": [
+            {"type": "EMAHook", "ema_type": "MomentumAnnealingEMA", "gamma": 4, "interval": 2, "update_buffers": True}
+        ],
+    },
     "whole short epochs": {
         "train_cfg": {"type": ShortEpochs, "max_epochs": 3},
         "default_hooks": every(by_epoch=True),
@@ -91,7 +99,7 @@ WAYS: dict[str, dict[str, Any]] = {
 
 
 def assert_goes_on(tmp_path: Path, changes: dict[str, Any], steps: set[int] | None = None) -> None:
-    changes = {**changes, "custom_hooks": [Drawing()]}
+    changes = {**changes, "custom_hooks": [Drawing(), *changes.get("custom_hooks", ())]}
     _, straight = train(tmp_path / "straight", **changes)
     expected = newest(tmp_path / "straight")
     files = sorted((tmp_path / "straight").glob("*.pth"))
@@ -107,6 +115,7 @@ def assert_goes_on(tmp_path: Path, changes: dict[str, Any], steps: set[int] | No
             got = newest(tmp_path / file.stem)
             for part in PARTS:
                 assert_equal(got[part], expected[part], f"{file.name}: {part}")
+            assert_equal(got.get(AVERAGE), expected.get(AVERAGE), f"{file.name}: the average")
 
 
 @pytest.mark.parametrize("changes", WAYS.values(), ids=WAYS)

@@ -8,6 +8,7 @@ from runner.optim.amp import AmpOptimWrapper, LossScale
 from runner.optim.build import build_optim_wrapper
 from runner.optim.clip import ClipGrad
 from runner.optim.constructor import CustomKey, DefaultOptimWrapperConstructor, ParamwiseCfg
+from runner.optim.layer_decay import LayerDecayOptimizerConstructor, LearningRateDecayOptimWrapperConstructor
 from runner.optim.optim_wrapper import OptimWrapper
 from runner.optim.optim_wrapper_dict import OptimWrapperDict
 from runner.optim.scheduler import (
@@ -85,6 +86,8 @@ __all__ = [
     "InverseSqrtLR",
     "InverseSqrtMomentum",
     "InverseSqrtParamScheduler",
+    "LayerDecayOptimizerConstructor",
+    "LearningRateDecayOptimWrapperConstructor",
     "LinearLR",
     "LinearMomentum",
     "LinearParamScheduler",

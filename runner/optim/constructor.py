@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Protocol, TypedDict
+from collections.abc import Collection, Iterator, Mapping
+from typing import Annotated, Any, ClassVar, Protocol, TypedDict
 
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -18,24 +18,28 @@ from runner.logging import MMLogger
 from runner.optim.optim_wrapper import OptimWrapper
 from runner.optim.options import check_keys
 
-__all__ = ["Build", "CustomKey", "DefaultOptimWrapperConstructor", "ParamwiseCfg", "build_by_name"]
+__all__ = [
+    "NORMS",
+    "Build",
+    "CustomKey",
+    "DefaultOptimWrapperConstructor",
+    "GroupOptions",
+    "ParamwiseCfg",
+    "build_by_name",
+    "longest_key",
+]
 
-_NORMS = (_BatchNorm, _InstanceNorm, nn.GroupNorm, nn.LayerNorm)
+NORMS = (_BatchNorm, _InstanceNorm, nn.GroupNorm, nn.LayerNorm)
 _DEFORMABLE = frozenset({"DeformConv2d", "ModulatedDeformConv2d"})
 _DECAY_OPTIONS = ("bias_decay_mult", "norm_decay_mult", "flat_decay_mult", "dwconv_decay_mult")
 _LR_OPTIONS = ("bias_lr_mult", "dcn_offset_lr_mult")
 
 
-class CustomKey(TypedDict, total=False):
-    """What holds for the parameters whose name holds a key of `custom_keys`.
-
-    Beside the two multipliers, options of the optimizer's parameter groups can be set. One that the optimizer does not
-    have is an error.
+class GroupOptions(TypedDict, total=False):
+    """Options for a group of parameters, but for its learning rate. One that the optimizer does not have is an error.
 
     Attributes:
-        lr_mult: Multiplies the optimizer's learning rate. Default: 1.
         decay_mult: Multiplies the optimizer's weight decay. Default: 1.
-        lr: The learning rate itself.
         weight_decay: The weight decay itself.
         momentum: The momentum, of SGD and its kin.
         dampening: The dampening of the momentum, of SGD.
@@ -65,9 +69,7 @@ class CustomKey(TypedDict, total=False):
         differentiable: Let gradients flow through the update.
     """
 
-    lr_mult: Annotated[float, Interval(ge=0)]
     decay_mult: Annotated[float, Interval(ge=0)]
-    lr: Annotated[float, Interval(ge=0)]
     weight_decay: Annotated[float, Interval(ge=0)]
     momentum: Annotated[float, Interval(ge=0)]
     dampening: float
@@ -95,6 +97,21 @@ class CustomKey(TypedDict, total=False):
     fused: bool | None
     capturable: bool
     differentiable: bool
+
+
+class CustomKey(GroupOptions, total=False):
+    """What holds for the parameters whose name holds a key of `custom_keys`.
+
+    Beside the two multipliers, options of the optimizer's parameter groups can be set. One that the optimizer does not
+    have is an error.
+
+    Attributes:
+        lr_mult: Multiplies the optimizer's learning rate. Default: 1.
+        lr: The learning rate itself.
+    """
+
+    lr_mult: Annotated[float, Interval(ge=0)]
+    lr: Annotated[float, Interval(ge=0)]
 
 
 class ParamwiseCfg(TypedDict, total=False):
@@ -160,6 +177,12 @@ class DefaultOptimWrapperConstructor:
     build: Build = staticmethod(build_by_name)
     """Resolves names; a Runner puts its own builder here."""
 
+    allowed_options: ClassVar[Collection[str]] = ParamwiseCfg.__annotations__
+    """The keys of `paramwise_cfg`."""
+
+    refused_in_custom_keys: ClassVar[frozenset[str]] = frozenset()
+    """Options that a key of `custom_keys` can't set, since the constructor sets them."""
+
     def __init__(self, optim_wrapper_cfg: Mapping[str, Any], paramwise_cfg: ParamwiseCfg | None = None) -> None:
         if "optimizer" not in optim_wrapper_cfg:
             raise BuildError("optim_wrapper needs an 'optimizer', for example {type: SGD, lr: 0.1}")
@@ -174,7 +197,7 @@ class DefaultOptimWrapperConstructor:
 
     def _validate_cfg(self) -> None:
         """Refuse options that nobody reads, and multipliers of what is not given."""
-        options = check_keys(self.paramwise_cfg, ParamwiseCfg.__annotations__, name="paramwise_cfg")
+        options = check_keys(self.paramwise_cfg, self.allowed_options, name="paramwise_cfg")
         if options and self.optimizer is not None:
             raise BuildError(
                 "paramwise_cfg sorts parameters into groups, but this optimizer is already built with its own; give "
@@ -254,10 +277,10 @@ class DefaultOptimWrapperConstructor:
     def _custom_options(self, name: str) -> dict[str, Any] | None:
         """The options of the `custom_keys` entry that holds for a parameter; None if none does."""
         custom_keys = self.paramwise_cfg.get("custom_keys", {})
-        matching = [key for key in custom_keys if key in name]
-        if not matching:
+        key = longest_key(custom_keys, name)
+        if key is None:
             return None
-        custom = custom_keys[min(matching, key=lambda key: (-len(key), key))]
+        custom = custom_keys[key]
         options: dict[str, Any] = {}
         if self.base_lr is not None:
             options["lr"] = self.base_lr * custom.get("lr_mult", 1.0)
@@ -270,7 +293,7 @@ class DefaultOptimWrapperConstructor:
     ) -> dict[str, Any]:
         """The options that the kind of a parameter and of its module give it."""
         given = self.paramwise_cfg.get
-        is_norm = isinstance(module, _NORMS)
+        is_norm = isinstance(module, NORMS)
         is_depthwise = isinstance(module, nn.Conv2d) and module.in_channels == module.groups
         is_offset = in_deformable and "conv_offset" in path and isinstance(module, nn.Conv2d)
         options: dict[str, Any] = {}
@@ -297,7 +320,8 @@ class DefaultOptimWrapperConstructor:
         names = [name for name, _ in model.named_parameters(remove_duplicate=False)]
         for key, custom in self.paramwise_cfg.get("custom_keys", {}).items():
             where = f"paramwise_cfg.custom_keys.{key}"
-            check_keys(custom, {"lr_mult", "decay_mult", *optimizer.defaults}, name=where)
+            allowed = {"lr_mult", "decay_mult", *optimizer.defaults} - self.refused_in_custom_keys
+            check_keys(custom, allowed, name=where)
             # A name at the top of the model has no dot before it; MMEngine's rule puts one there.
             if any(key in (name if "." in name else f".{name}") for name in names):
                 continue
@@ -305,6 +329,12 @@ class DefaultOptimWrapperConstructor:
             hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else "."
             some = ", ".join(names[:3])
             raise BuildError(f"{where}: no parameter's name holds '{key}'{hint} Names look like: {some}")
+
+
+def longest_key(custom_keys: Collection[str], name: str) -> str | None:
+    """The key of `custom_keys` that holds for a parameter: the longest in its name, the first in the alphabet of these."""
+    matching = [key for key in custom_keys if key in name]
+    return min(matching, key=lambda key: (-len(key), key)) if matching else None
 
 
 def _walk(module: nn.Module, prefix: str, in_deformable: bool) -> Iterator[tuple[str, nn.Module, bool]]:

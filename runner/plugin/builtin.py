@@ -36,6 +36,7 @@ _TABLE: dict[str, dict[str, str]] = {
         "RuntimeInfoHook": "runner.hooks.runtime_info:RuntimeInfoHook",
         "SwitchPipelineHook": "runner.hooks.switch_pipeline:SwitchPipelineHook",
         "SyncBuffersHook": "runner.hooks.sync_buffers:SyncBuffersHook",
+        "VisualizationHook": "runner.hooks.visualization:VisualizationHook",
     },
     "averaged_model": {
         "ExponentialMovingAverage": "runner.model.averaged_model:ExponentialMovingAverage",

@@ -26,6 +26,7 @@ from runner.validation.rules.milestones import scheduler_milestones
 from runner.validation.rules.monitors import metric_without_validation, unknown_metric
 from runner.validation.rules.optimizers import custom_key_pattern, optimizer_name
 from runner.validation.rules.paths import path_not_found
+from runner.validation.rules.periods import scheduler_arguments, scheduler_period
 from runner.validation.rules.schedulers import scheduler_without_optimizer
 from runner.validation.rules.triples import not_built_together
 from runner.validation.rules.variables import field_under_vars
@@ -33,7 +34,6 @@ from runner.validation.rules.windows import (
     scheduler_gap,
     scheduler_jump,
     scheduler_overlap,
-    scheduler_period,
     scheduler_window,
 )
 
@@ -47,6 +47,7 @@ RULES: tuple[Callable[[Context], Iterator[Problem]], ...] = (
     by_epoch_unit,
     scheduler_window,
     scheduler_period,
+    scheduler_arguments,
     scheduler_jump,
     scheduler_overlap,
     scheduler_gap,

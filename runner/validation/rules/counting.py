@@ -12,6 +12,7 @@ from runner.validation.rules.parts import hooks, number, part_at, schedules
 __all__ = ["by_epoch_unit"]
 
 _CHECKPOINT = "runner.hooks.checkpoint:CheckpointHook"
+_PLATEAU = "runner.optim.scheduler.plateau:ReduceOnPlateauParamScheduler"
 _LOG_PROCESSOR = "runner.logging.log_processor:LogProcessor"
 
 
@@ -33,8 +34,8 @@ def _conversions(context: Context) -> Iterator[Problem]:
 
 def _schedulers(context: Context) -> Iterator[Problem]:
     for part in (part for group in schedules(context) for part in group):
-        if part.value("by_epoch") is not True:
-            continue
+        if part.value("by_epoch") is not True or part.is_a(_PLATEAU):
+            continue  # a plateau is stepped by validations
         place = (*part.path, "by_epoch") if part.given("by_epoch") else part.path
         if not part.cfg.get("convert_to_iter_based"):
             message = (

@@ -8,12 +8,11 @@ from itertools import combinations
 from typing import Any
 
 from runner.errors import Problem
-from runner.signature import UNKNOWN
 from runner.validation.rules.context import Context
 from runner.validation.rules.length import counts_epochs, run_length, units
 from runner.validation.rules.parts import Part, number, schedules
 
-__all__ = ["scheduler_gap", "scheduler_jump", "scheduler_overlap", "scheduler_period", "scheduler_window"]
+__all__ = ["Window", "scheduler_gap", "scheduler_jump", "scheduler_overlap", "scheduler_window", "windows"]
 
 _SCHEDULER = "runner.optim.scheduler.param_scheduler:_ParamScheduler"
 _FAMILY = "runner.optim.scheduler.{}:{}ParamScheduler"
@@ -21,7 +20,16 @@ _CONSTANT = _FAMILY.format("constant", "Constant")
 _LINEAR = _FAMILY.format("linear", "Linear")
 _COSINE = _FAMILY.format("cosine", "CosineAnnealing")
 _POLY = _FAMILY.format("poly", "Poly")
+_PHASES = _FAMILY.format("warmup_stable_decay", "WarmupStableDecay")
+_INVERSE_SQRT = _FAMILY.format("inverse_sqrt", "InverseSqrt")
+_EXPONENTIAL = _FAMILY.format("exponential", "Exponential")
+_INVERSE = _FAMILY.format("inverse", "Inverse")
+_RESTART = _FAMILY.format("cosine_restart", "CosineRestart")
+_ONE_CYCLE = _FAMILY.format("one_cycle", "OneCycle")
+_DECAYS = (_COSINE, _POLY, _EXPONENTIAL, _INVERSE, _INVERSE_SQRT, _PHASES, _RESTART)
 _STEPWISE = (_FAMILY.format("step", "Step"), _FAMILY.format("multistep", "MultiStep"))
+_AIMLESS = (*_STEPWISE, _EXPONENTIAL, _INVERSE, _INVERSE_SQRT, _FAMILY.format("plateau", "ReduceOnPlateau"))
+"""Families without a value that they reach at their end."""
 _TARGETS = {
     "runner.optim.scheduler.targets:LRSchedulerMixin": "lr",
     "runner.optim.scheduler.targets:MomentumSchedulerMixin": "momentum",
@@ -69,14 +77,14 @@ class Window:
 
 def scheduler_window(context: Context) -> Iterator[Problem]:
     """A window that is empty, or that lies outside of the run."""
-    for window in _windows(context):
+    for window in windows(context):
         part, begin, end, run = window.part, window.begin, window.end, window.run
         if end is not None and end <= begin:
             yield _empty(context, window)
         elif run is not None and begin >= run:
             message = f"it never acts: it begins at {begin}, and the run has {units(run, epochs=window.epochs)}"
             yield context.problem("scheduler-window", (*part.path, "begin"), message, at="value", severity="warning")
-        elif run is not None and end is not None and end > run and not part.is_a(*_STEPWISE):
+        elif run is not None and end is not None and end > run and not part.is_a(*_AIMLESS):
             message = (
                 f"it ends at {end}, and the run has {units(run, epochs=window.epochs)}: it is cut off on its way; "
                 f"give {run}, or leave it out"
@@ -84,34 +92,21 @@ def scheduler_window(context: Context) -> Iterator[Problem]:
             yield context.problem("scheduler-window", (*part.path, "end"), message, at="value", severity="warning")
 
 
-def scheduler_period(context: Context) -> Iterator[Problem]:
-    """A cosine whose half period is not its window."""
-    for window in _windows(context):
-        period = number(window.part, "T_max") if window.part.is_a(_COSINE) else None
-        length = window.length
-        if period is None or length is None or length <= 0 or period == length:
-            continue
-        what = "the value rises again after it" if period < length else "the minimum is not reached"
-        message = (
-            f"{period}, and the window has {length} steps (end - begin): {what}; leave T_max out, or give {length}"
-        )
-        yield context.problem("scheduler-period", (*window.part.path, "T_max"), message, at="value", severity="warning")
-
-
 def scheduler_jump(context: Context) -> Iterator[Problem]:
-    """A linear factor that sets in later than the run, and not with 1."""
-    for window in _windows(context):
+    """A warm-up that sets in later than the run, so that the value falls at once."""
+    for window in windows(context):
         part = window.part
-        factor = part.value("start_factor") if part.is_a(_LINEAR) else UNKNOWN
-        if window.begin == 0 or not isinstance(factor, int | float) or factor == 1:
+        found = _start(part)
+        if window.begin == 0 or found is None or found[1] == 1:
             continue
         if window.run is not None and window.begin >= window.run:
             continue
         unit = "epoch" if window.epochs else "iteration"
         name = window.target or "the value"
+        argument, factor, none = found
         message = (
-            f"at {unit} {window.begin} {name} is multiplied by start_factor, {factor:.4g}, at once; "
-            f"a warm-up begins at 0, and what follows it with start_factor: 1"
+            f"at {unit} {window.begin} {name} is multiplied by {argument}{factor:.4g}, at once; "
+            f"a warm-up begins at 0, and what follows it with {none}"
         )
         yield context.problem("scheduler-jump", (*part.path, "begin"), message, at="value", severity="warning")
 
@@ -120,6 +115,8 @@ def scheduler_overlap(context: Context) -> Iterator[Problem]:
     """Two decays, or two warm-ups, of the same value at the same time."""
     for group in _by_target(context):
         for first, second in combinations(group, 2):
+            if first.overlaps(second) and first.part.is_a(_ONE_CYCLE) is not second.part.is_a(_ONE_CYCLE):
+                yield _overruled(context, first, second)
             sort = _sort(first.part)
             if sort is None or sort != _sort(second.part) or not first.overlaps(second):
                 continue
@@ -153,6 +150,26 @@ def scheduler_gap(context: Context) -> Iterator[Problem]:
             yield context.problem("scheduler-gap", (*window.part.path, "end"), message, at="value", severity="warning")
 
 
+def _overruled(context: Context, first: Window, second: Window) -> Problem:
+    cycle, other = (first, second) if first.part.is_a(_ONE_CYCLE) else (second, first)
+    message = (
+        f"{cycle.part.name} sets {cycle.target} in each step: what this does to it in the same steps is lost; "
+        "remove it, or let one begin where the other ends"
+    )
+    return context.problem("scheduler-overlap", other.part.path, message, at="value", severity="warning")
+
+
+def _start(part: Part) -> tuple[str, float, str] | None:
+    """What a scheduler multiplies the value by at its first step: in words, as a number, and how to have none."""
+    if part.is_a(_LINEAR):
+        factor = part.value("start_factor")
+        return ("start_factor, ", factor, "start_factor: 1") if isinstance(factor, int | float) else None
+    if part.is_a(_PHASES, _INVERSE_SQRT) and number(part, "warmup_steps"):
+        ratio = part.value("eta_min_ratio") if part.is_a(_PHASES) else 0
+        return ("", ratio, "warmup_steps: 0") if isinstance(ratio, int | float) else None
+    return None
+
+
 def _empty(context: Context, window: Window) -> Problem:
     if window.has_end:
         message = f"it ends at {window.end}, and begins at {window.begin}; give an end above {window.begin}"
@@ -162,7 +179,8 @@ def _empty(context: Context, window: Window) -> Problem:
     return context.problem("scheduler-window", (*window.part.path, "begin"), message, at="value")
 
 
-def _windows(context: Context) -> Iterator[Window]:
+def windows(context: Context) -> Iterator[Window]:
+    """The schedulers whose windows are in a unit that the run counts."""
     for group in schedules(context):
         for part in group:
             window = _window(context, part)
@@ -201,7 +219,7 @@ def _by_target(context: Context) -> Iterator[Sequence[Window]]:
 
 def _sort(part: Part) -> str | None:
     """Whether a scheduler is a smooth decay or a warm-up; None where it is neither, or where that is not known."""
-    if part.is_a(_COSINE, _POLY):
+    if part.is_a(*_DECAYS):
         return "decay"
     if part.is_a(_CONSTANT):
         return "warm-up"
@@ -220,6 +238,8 @@ def _leaves_nothing(window: Window) -> bool:
         return bool(part.value("end_factor") == 0)
     if part.is_a(_POLY):
         return bool(part.value("eta_min") == 0)
+    if part.is_a(_PHASES):
+        return bool(part.value("eta_min_ratio") == 0) and part.value("stable_steps") is None
     period = part.value("T_max")
     return (
         part.is_a(_COSINE)
@@ -231,7 +251,7 @@ def _leaves_nothing(window: Window) -> bool:
 
 def _raises(part: Part) -> bool:
     """Whether it may lead up from zero: what multiplies can't."""
-    if part.is_a(_LINEAR, _CONSTANT, *_STEPWISE):
+    if part.is_a(_LINEAR, _CONSTANT, _EXPONENTIAL, _INVERSE, _PHASES, *_STEPWISE):
         return False
     if part.is_a(_POLY):
         return bool(part.value("eta_min") != 0)

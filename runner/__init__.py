@@ -18,6 +18,7 @@ Above this line nothing imports torch. Below it:
 - `custom_imports`: the user's own files beside a config; `environment`: what surrounds a run
 - `loops`, `hooks`, `optim`, `dataset`, `model`, `evaluator`, `visualization`, `logging`: a contract each, and what
   fulfils it
+- `infer`: a trained model made easy to call; `export`: a trained model as a program of its own
 - `dist`, `device`: processes and devices
 - `fileio`: files wherever they are; `structures`: what a sample holds; `utils`: MMEngine's small functions
 - `checkpoint`: the format, the atomic store, the loader, a run as a checkpoint
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from runner.checkpoint import CheckpointStore, find_latest_checkpoint, load_checkpoint, load_state_dict
     from runner.config import Config, ConfigDict
     from runner.dataset import set_random_seed
+    from runner.environment import collect_env
     from runner.errors import (
         BuildError,
         CheckpointError,
@@ -140,6 +142,7 @@ _HOMES = {
     "VISUALIZERS": "runner.registry",
     "ValLoop": "runner.loops",
     "WEIGHT_INITIALIZERS": "runner.registry",
+    "collect_env": "runner.environment",
     "find_latest_checkpoint": "runner.checkpoint",
     "get_priority": "runner.hooks",
     "hookimpl": "runner.plugin.hookspecs",
@@ -207,6 +210,7 @@ __all__ = [
     "TestLoop",
     "TypeName",
     "ValLoop",
+    "collect_env",
     "find_latest_checkpoint",
     "get_priority",
     "hookimpl",

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import platform
+import shutil
+import subprocess
 import sys
+import sysconfig
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any, Literal, TypedDict
 
+import numpy as np
 import torch
+
+from runner.plugin import default_plugins
 
 __all__ = ["AutoScaleLR", "DistCfg", "EnvCfg", "MpCfg", "Randomness", "apply_env_cfg", "collect_env"]
 
@@ -112,20 +122,104 @@ def _limit_opencv(threads: int) -> None:
     os.environ[_OPENCV_THREADS] = str(max(threads, 1))
 
 
-def collect_env() -> dict[str, Any]:
-    """What the run runs on, for the log and for reports."""
-    from importlib.metadata import version
+_OPENCV = ("opencv-python", "opencv-python-headless", "opencv-contrib-python", "opencv-contrib-python-headless")
+_TOOL_SECONDS = 20
 
+
+def collect_env() -> dict[str, Any]:
+    """Report what this process runs on, for the log and for bug reports. What is not there is no error.
+
+    MMEngine's keys, with `runner` in place of `MMEngine`, then ours. Versions are read from what is installed; no package
+    is imported for its own.
+
+    Returns:
+        `sys.platform`, `Python`, `CUDA available`, `MUSA available`, `numpy_random_seed`; with CUDA a `GPU 0,1` for each
+        type of card, `CUDA_HOME` and `NVCC`; `GCC`, `PyTorch`, `PyTorch compiling details`; `TorchVision` and `OpenCV`
+        where they are installed; `runner`, `plugins`, `NumPy`, `accelerator`, `platform`, `CPUs`, `threads`.
+    """
+    has_cuda = torch.cuda.is_available()
+    musa: Any = getattr(torch, "musa", None)
+    state: Any = np.random.get_state()  # noqa: NPY002 - the generator that transforms draw from
     report: dict[str, Any] = {
-        "platform": platform.platform(),
-        "python": sys.version.replace("\n", ""),
-        "runner": version("yaml-runner"),
-        "torch": torch.__version__,
-        "numpy": version("numpy"),
-        "threads": torch.get_num_threads(),
-        "cpus": os.cpu_count(),
-        "cuda": torch.version.cuda if torch.cuda.is_available() else None,
+        "sys.platform": sys.platform,
+        "Python": sys.version.replace("\n", ""),
+        "CUDA available": has_cuda,
+        "MUSA available": musa is not None and bool(musa.is_available()),
+        "numpy_random_seed": int(state[1][0]),
+        **(_cuda() if has_cuda else {}),
+        "GCC": _compiler(),
+        "PyTorch": torch.__version__,
+        "PyTorch compiling details": torch.__config__.show(),
     }
-    if torch.cuda.is_available():
-        report["devices"] = [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())]
+    optional = {"TorchVision": _installed(["torchvision"]), "OpenCV": _installed(_OPENCV)}
+    accelerator = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
+    return {
+        **report,
+        **{name: found for name, found in optional.items() if found is not None},
+        "runner": _installed(["yaml-runner"]),
+        "plugins": ", ".join(f"{plugin.distribution} {plugin.version}" for plugin in default_plugins().found),
+        "NumPy": np.__version__,
+        "accelerator": accelerator.type if accelerator is not None else None,
+        "platform": platform.platform(),
+        "CPUs": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+    }
+
+
+def _installed(names: Sequence[str]) -> str | None:
+    """The version of the first of some distributions that is there."""
+    for name in names:
+        try:
+            return version(name)
+        except PackageNotFoundError:
+            continue
+    return None
+
+
+def _cuda() -> dict[str, Any]:
+    """The cards, those of one type together, and the toolkit."""
+    cards: dict[str, list[str]] = {}
+    for number in range(torch.cuda.device_count()):
+        cards.setdefault(torch.cuda.get_device_name(number), []).append(str(number))
+    report: dict[str, Any] = {f"GPU {','.join(numbers)}": name for name, numbers in cards.items()}
+    home = _cuda_home()
+    report["CUDA_HOME"] = home
+    if home is not None:
+        shown = _said_by(str(Path(home, "bin", "nvcc")), "-V")
+        release = [line for line in (shown or "").splitlines() if line.startswith("Cuda compilation tools")]
+        report["NVCC"] = release[0] if release else "Not Available"
     return report
+
+
+def _cuda_home() -> str | None:
+    """Where the toolkit is: as torch's own search, without the compilers that importing that brings in."""
+    named = os.environ.get("CUDA_HOME") or os.environ.get("CUDA_PATH")
+    if named:
+        return named
+    nvcc = shutil.which("nvcc")
+    if nvcc is not None:
+        return str(Path(nvcc).parents[1])
+    usual = Path("/usr/local/cuda")
+    return str(usual) if usual.exists() else None
+
+
+def _compiler() -> str:
+    """The compiler that Python was built with, as far as it is there."""
+    compiler = (sysconfig.get_config_var("CC") or "").split()[:1]
+    shown = _said_by(Path(compiler[0]).name, "--version") if compiler else None
+    return shown.partition("\n")[0].strip() if shown else "n/a"
+
+
+@functools.cache
+def _said_by(tool: str, argument: str) -> str | None:
+    """What a tool says about itself; None where there is none, or it does not answer."""
+    found = shutil.which(tool)
+    if found is None:
+        return None
+    try:
+        done = subprocess.run(  # noqa: S603 - a compiler's own question for its version
+            [found, argument], capture_output=True, text=True, check=True, timeout=_TOOL_SECONDS
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()

@@ -72,6 +72,11 @@ class Kind:
     deferred: bool = False
 
     @property
+    def is_torchs(self) -> bool:
+        """Whether its base class is torch's own, so that a class that knows nothing of this package can be of the kind."""
+        return self.base is not None and self.base.startswith("torch.")
+
+    @property
     def one(self) -> str:
         """The name with its article, for sentences."""
         return f"an {self.name}" if self.name[0] in "aeio" else f"a {self.name}"
@@ -291,7 +296,14 @@ _TABLE = (
         base="runner.fileio.backend:BaseStorageBackend",
         doc="Where files are read and written.",
     ),
-    Kind(name="inferencer", registry="INFERENCERS", base=None, doc="A trained model made easy to call."),
+    Kind(
+        name="inferencer",
+        registry="INFERENCERS",
+        base="runner.infer.inferencer:BaseInferencer",
+        doc="A trained model made easy to call.",
+        injected=("model", "weights", "device", "scope", "show_progress"),
+        default_type="DefaultInferencer",
+    ),
     Kind(name="task_util", registry="TASK_UTILS", base=None, doc="Anything else that a task needs by name."),
 )
 

@@ -19,12 +19,12 @@ NAMES = {
     "runner": """
         BaseLoop BuildError CheckpointError CheckpointStore Config ConfigDict ConfigError DATASETS DATA_SAMPLERS
         DamagedCheckpoint EVALUATOR EpochBasedTrainLoop FUNCTIONS HOOKS HistoryBuffer Hook INFERENCERS Interval
-        IterBasedTrainLoop LAUNCHERS LOG_PROCESSORS LOOPS LaunchError Location LogProcessor METRICS MMLogger MODELS
-        MODEL_WRAPPERS MessageHub OPTIMIZERS OPTIM_WRAPPERS OPTIM_WRAPPER_CONSTRUCTORS PARAM_SCHEDULERS PluginError
-        Priority Problem RUNNERS Registry RegistryError Runner RunnerError STORAGES STRATEGIES SignatureError Slot
-        StorageError TASK_UTILS TRANSFORMS TestLoop TypeName VISBACKENDS VISUALIZERS ValLoop WEIGHT_INITIALIZERS
-        find_latest_checkpoint get_priority hookimpl load_checkpoint load_state_dict print_log read_scalars
-        set_random_seed
+        IterBasedTrainLoop LAUNCHERS LOG_PROCESSORS LOOPS LaunchError Location LogProcessor METRICS MMLogger
+        MODELS MODEL_WRAPPERS MessageHub OPTIMIZERS OPTIM_WRAPPERS OPTIM_WRAPPER_CONSTRUCTORS PARAM_SCHEDULERS
+        PluginError Priority Problem RUNNERS Registry RegistryError Runner RunnerError STORAGES STRATEGIES
+        SignatureError Slot StorageError TASK_UTILS TRANSFORMS TestLoop TypeName VISBACKENDS VISUALIZERS ValLoop
+        WEIGHT_INITIALIZERS collect_env find_latest_checkpoint get_priority hookimpl load_checkpoint
+        load_state_dict print_log read_scalars set_random_seed
     """,
     "runner.checkpoint": """
         CheckpointStore Inert WeightReport find_latest_checkpoint load load_checkpoint load_state_dict
@@ -68,7 +68,11 @@ NAMES = {
     """,
     "runner.hooks": """
         CheckpointHook DistSamplerSeedHook EMAHook EarlyStoppingHook EmptyCacheHook Hook HookList IterTimerHook
-        LoggerHook NaNGuardHook ParamSchedulerHook Priority RuntimeInfoHook SyncBuffersHook get_priority
+        LoggerHook NaNGuardHook ParamSchedulerHook PrepareTTAHook Priority RuntimeInfoHook SyncBuffersHook
+        VisualizationHook build_runner_with_tta get_priority
+    """,
+    "runner.infer": """
+        BaseInferencer DefaultInferencer
     """,
     "runner.kinds": """
         Interval KINDS Kind Slot TypeName kinds_of registries
@@ -80,9 +84,9 @@ NAMES = {
         BaseLoop EpochBasedTrainLoop EvaluationLoop IterBasedTrainLoop TestLoop TrainLoop ValLoop
     """,
     "runner.model": """
-        BaseAveragedModel BaseDataPreprocessor BaseModel BaseModule ExponentialMovingAverage ImgDataPreprocessor
-        MMDistributedDataParallel ModuleDict ModuleList MomentumAnnealingEMA Sequential StochasticWeightAverage
-        is_model_wrapper stack_batch
+        BaseAveragedModel BaseDataPreprocessor BaseModel BaseModule BaseTTAModel ExponentialMovingAverage
+        ImgDataPreprocessor MMDistributedDataParallel ModuleDict ModuleList MomentumAnnealingEMA Sequential
+        StochasticWeightAverage is_model_wrapper stack_batch
     """,
     "runner.optim": """
         AmpOptimWrapper ClipGrad ConstantLR ConstantMomentum ConstantParamScheduler CosineAnnealingLR

@@ -26,6 +26,8 @@ COMMANDS: Mapping[str, str] = {
     "validate": "Find every mistake in configs, without running anything.",
     "train": "Train what a config describes.",
     "test": "Test a checkpoint of what a config describes.",
+    "predict": "Say what a trained model makes of files.",
+    "export": "Write a trained model as a program that needs none of this, checked against the original.",
     "show": "Print a composed config, or a part of it, with where each value came from.",
     "diff": "Print what differs between two composed configs, with where each value came from.",
     "plan": "Show what a run will do: its schedules, when it validates and saves, and its hooks in calling order.",
@@ -34,6 +36,7 @@ COMMANDS: Mapping[str, str] = {
     "components": "List the components on offer.",
     "describe": "Print what a component's type takes.",
     "plugins": "List the installed plugins and what is wrong with them.",
+    "env": "Print what a run would run on: versions, devices, compilers.",
     "explain": "Explain a problem's code.",
 }
 """Each command's module under `runner.cli`, and its line in the help: written here so that help loads none of them."""

@@ -4,12 +4,25 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import Annotated
 
 import typer
 
 from runner.config import Config
 
-__all__ = ["announce_own_code", "rank", "started"]
+__all__ = ["LocalRank", "announce_own_code", "rank", "started"]
+
+
+def _local_rank(value: int | None) -> int | None:
+    """Take what `python -m torch.distributed.launch` hands to scripts as an argument."""
+    if value is not None:
+        os.environ.setdefault("LOCAL_RANK", str(value))
+    return value
+
+
+LocalRank = Annotated[
+    int | None, typer.Option("--local-rank", "--local_rank", hidden=True, callback=_local_rank, is_eager=True)
+]
 
 
 def started(cfg: Config, nproc_per_node: int | None, device: str) -> int | None:

@@ -11,7 +11,8 @@ import typer
 
 from runner.cli.arguments import Device, Overrides, Unset, override
 from runner.cli.loading import checked, composed
-from runner.cli.processes import announce_own_code, started
+from runner.cli.processes import LocalRank, announce_own_code, started
+from runner.cli.workers import NoPersistentWorkers, NoPinMemory, worker_rows
 from runner.config.triples import TRIPLES
 
 if TYPE_CHECKING:
@@ -36,13 +37,16 @@ def train(
     auto_scale_lr: Annotated[
         bool, typer.Option("--auto-scale-lr", help="Scale the rates with the batch size.")
     ] = False,
-    no_val: Annotated[bool, typer.Option("--no-val", help="Do not validate.")] = False,
+    no_val: Annotated[bool, typer.Option("--no-val", "--no-validate", help="Do not validate.")] = False,
+    no_pin_memory: NoPinMemory = False,
+    no_persistent_workers: NoPersistentWorkers = False,
     launcher: Annotated[
         str | None, typer.Option("--launcher", metavar="none|pytorch|slurm|mpi", help="How processes start.")
     ] = None,
     nproc_per_node: Annotated[
         int | None, typer.Option("--nproc-per-node", metavar="N", help="Processes to start; default one a GPU.")
     ] = None,
+    local_rank: LocalRank = None,
     device: Device = "auto",
     dry_run: Annotated[
         bool,
@@ -51,7 +55,9 @@ def train(
     fmt: Annotated[str, typer.Option("--format", metavar="text|json", help="How --dry-run prints.")] = "text",
 ) -> int:
     """Train what a config describes."""
+    del local_rank
     rows = list(overrides or ())
+    rows += worker_rows(config, rows, unset, no_pin_memory=no_pin_memory, no_persistent_workers=no_persistent_workers)
     if dry_run:
         with tempfile.TemporaryDirectory(prefix="runner-dry-run-") as folder:
             return _dry_run(checked(config, [*rows, override("work_dir", folder)], unset), device, fmt)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from runner.hooks.sampler_seed import DistSamplerSeedHook
     from runner.hooks.switch_pipeline import SwitchPipelineHook
     from runner.hooks.sync_buffers import SyncBuffersHook
+    from runner.hooks.visualization import VisualizationHook
 
 __all__ = [
     "CheckpointHook",
@@ -50,6 +51,7 @@ __all__ = [
     "RuntimeInfoHook",
     "SwitchPipelineHook",
     "SyncBuffersHook",
+    "VisualizationHook",
     "build_runner_with_tta",
     "get_priority",
 ]
@@ -73,6 +75,7 @@ _HOMES = {
     "RuntimeInfoHook": "runner.hooks.runtime_info",
     "SwitchPipelineHook": "runner.hooks.switch_pipeline",
     "SyncBuffersHook": "runner.hooks.sync_buffers",
+    "VisualizationHook": "runner.hooks.visualization",
     "build_runner_with_tta": "runner.hooks.prepare_tta",
     "get_priority": "runner.hooks.priority",
 }

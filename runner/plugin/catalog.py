@@ -158,16 +158,18 @@ class Catalog:
         _, dot, short = name.rpartition(".")
         near = nearest(name, sorted({entry.qualified for entry in offered})) if dot else None
         near = near or (short if short in names else nearest(short, names))
+        roles = sorted({entry.kind for entry in self if entry.name == name})
+        if name in PROVIDERS and not roles:
+            instead = f"; or use '{near}'" if near else ""
+            return RegistryError(
+                f"no installed plugin offers the {kind} '{name}'; {PROVIDERS[name]} does: pip install "
+                f"{PROVIDERS[name]}{instead}"
+            )
         if near:
             return RegistryError(f"no {kind} is called '{name}'; did you mean '{near}'?", suggestion=near)
-        roles = sorted({entry.kind for entry in self if entry.name == name})
         if roles:
             words = " and ".join(KINDS[role].one for role in roles)
             return RegistryError(f"'{name}' is {words}, and {KINDS[kind].one} is needed here")
-        if name in PROVIDERS:
-            return RegistryError(
-                f"no installed plugin offers the {kind} '{name}'; {PROVIDERS[name]} does: pip install {PROVIDERS[name]}"
-            )
         return RegistryError(
             f"no installed plugin offers {KINDS[kind].one} called '{name}'; `runner components {kind}` lists what there is"
         )
@@ -208,6 +210,7 @@ class Registration:
     model = _Declare("model")
     data_preprocessor = _Declare("data_preprocessor")
     averaged_model = _Declare("averaged_model")
+    tta_model = _Declare("tta_model")
     model_wrapper = _Declare("model_wrapper")
     weight_init = _Declare("weight_init")
     optimizer = _Declare("optimizer")

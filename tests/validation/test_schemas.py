@@ -47,10 +47,12 @@ FIELDS = [
     "compile",
     "activation_checkpointing",
     "efficient_conv_bn_eval",
+    "channels_last",
     "init_weights_for_test_or_val",
     "custom_imports",
     "tta_model",
     "tta_pipeline",
+    "inferencer",
     "vars",
 ]
 

@@ -21,6 +21,8 @@ from runner_vision.transforms.geometry import (
     RandomVerticalFlip,
     Resize,
 )
+from runner_vision.transforms.loading import LoadImage
+from runner_vision.transforms.views import TestTimeAug
 
 __all__ = [
     "CenterCrop",
@@ -28,6 +30,7 @@ __all__ = [
     "Compose",
     "Grayscale",
     "InterpolationMode",
+    "LoadImage",
     "Normalize",
     "Pad",
     "RandomCrop",
@@ -37,6 +40,7 @@ __all__ = [
     "RandomRotation",
     "RandomVerticalFlip",
     "Resize",
+    "TestTimeAug",
     "ToTensor",
     "functional",
 ]

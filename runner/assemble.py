@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
-from torch.utils.checkpoint import checkpoint
 from torch.utils.data import DataLoader
 
 from runner import dist
@@ -21,7 +19,13 @@ from runner.dist.ddp import is_model_wrapper, wrap_model
 from runner.errors import BuildError, Path
 from runner.evaluator import Evaluator
 from runner.hooks import Hook
-from runner.model import BaseModel
+from runner.model import (
+    BaseModel,
+    convert_sync_batchnorm,
+    revert_sync_batchnorm,
+    turn_on_activation_checkpointing,
+    turn_on_efficient_conv_bn_eval,
+)
 from runner.optim import OptimWrapper, OptimWrapperDict, build_optim_wrapper
 from runner.optim.scheduler import _ParamScheduler
 
@@ -38,6 +42,7 @@ __all__ = [
     "evaluator",
     "hooks",
     "init_weights",
+    "log_size",
     "model",
     "optim_wrapper",
     "param_schedulers",
@@ -89,22 +94,40 @@ def wrapped_model(runner: Runner, cfg: nn.Module | Mapping[str, Any], data_prepr
     """Build the model on the run's device, wrapped where several processes train it.
 
     Raises:
-        BuildError: `sync_bn` is asked for on a CPU.
+        BuildError: `sync_bn` is asked for where its implementation can't work, or `efficient_conv_bn_eval` names a
+            module that the model does not have.
     """
     built = model(runner, cfg, data_preprocessor).to(runner.device)
-    if runner.distributed and fields["sync_bn"] == "torch":
-        if runner.device.type == "cpu":
-            raise BuildError("torch shares the statistics of batch norm on GPUs only", path=("sync_bn",))
-        built = nn.SyncBatchNorm.convert_sync_batchnorm(built)  # type: ignore[no-untyped-call]  # torch's stubs
-    if not runner.distributed or is_model_wrapper(built):
+    if fields["channels_last"]:
+        built = built.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack it
+    if fields["efficient_conv_bn_eval"]:
+        pairs = turn_on_efficient_conv_bn_eval(built, fields["efficient_conv_bn_eval"])
+        runner.logger.info(f"{pairs} convolutions are computed as one with their batch norm in evaluation mode")
+    if not runner.distributed:
+        return revert_sync_batchnorm(built)
+    if is_model_wrapper(built):
         return built
     return wrap_model(
-        built,
+        _synchronized(built, fields["sync_bn"], runner.device),
         runner.device,
         builder=runner.builder,
         model_wrapper_cfg=fields["model_wrapper_cfg"],
         find_unused_parameters=fields["find_unused_parameters"],
     )
+
+
+def _synchronized(built: nn.Module, implementation: Any, device: torch.device) -> nn.Module:
+    if implementation is None:
+        return built
+    if device.type == "cpu":
+        raise BuildError(
+            "batch norm shares its statistics on GPUs only, and this run is on a CPU; remove sync_bn, or train on GPUs",
+            path=("sync_bn",),
+        )
+    try:
+        return convert_sync_batchnorm(built, implementation).to(device)
+    except BuildError as error:
+        raise BuildError(str(error), path=("sync_bn",)) from error
 
 
 def init_weights(model: nn.Module) -> None:
@@ -118,29 +141,27 @@ def init_weights(model: nn.Module) -> None:
         dist.broadcast(tensor)
 
 
-def compile_step(model: nn.Module, options: bool | Mapping[str, Any]) -> None:
-    """Let `torch.compile` compile the training step, where the field `compile` asks for it."""
-    if options is not False:
-        step: Any = model.train_step
-        model.train_step = torch.compile(step, **(options if isinstance(options, Mapping) else {}))  # type: ignore[assignment]  # a method, not a submodule
-
-
 def checkpoint_activations(model: nn.Module, names: str | Sequence[str] | None) -> None:
     """Let modules compute their activations again in the backward pass.
 
     Raises:
         BuildError: The model has no such module.
     """
-    for number, name in enumerate([names] if isinstance(names, str) else names or ()):
-        try:
-            module = model.get_submodule(name)
-        except AttributeError as error:
-            known = [each for each, _ in model.named_modules() if each]
-            close = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean '{close[0]}'?" if close else f"there are {', '.join(known)}"
-            path: Path = ("activation_checkpointing", *(() if isinstance(names, str) else (number,)))
-            raise BuildError(f"the model has no module '{name}'; {hint}", path=path) from error
-        module.forward = functools.partial(checkpoint, module.forward, use_reentrant=False)
+    turn_on_activation_checkpointing(model, names or ())
+
+
+def log_size(runner: Runner) -> None:
+    """Say how many parameters the model has."""
+    parameters = list(runner.unwrapped_model.parameters())
+    total, trained = sum(each.numel() for each in parameters), sum(each.numel() for each in parameters if each.requires_grad)
+    runner.logger.info(f"{type(runner.unwrapped_model).__name__}: {total:,} parameters, {trained:,} of them trained")
+
+
+def compile_step(model: nn.Module, options: bool | Mapping[str, Any] | None) -> None:
+    """Let `torch.compile` compile the training step, where the field `compile` asks for it."""
+    if options is not False and options is not None:
+        step: Any = model.train_step
+        model.train_step = torch.compile(step, **(options if isinstance(options, Mapping) else {}))  # type: ignore[assignment]  # a method, not a submodule
 
 
 def dataloader(runner: Runner, cfg: DataLoader[Any] | Mapping[str, Any], path: Path = ()) -> DataLoader[Any]:

@@ -72,9 +72,12 @@ class Runner:
         cfg: The config that all this came from, for the log and for checkpoints.
         model_wrapper_cfg: The wrapper of a distributed model, and its arguments.
         find_unused_parameters: Whether DDP looks for parameters that took no part in the loss.
-        sync_bn: `torch` makes batch normalization share its statistics among ranks.
+        sync_bn: `torch` or `mmcv`: whose batch norm, which shares its statistics among ranks, takes the place of others.
         compile: Whether, or with which arguments, `torch.compile` compiles the training step.
         activation_checkpointing: Modules, by dotted name, whose activations are computed again in the backward pass.
+        efficient_conv_bn_eval: Modules, by dotted name, in which a convolution and the batch norm behind it are computed
+            as one in evaluation mode.
+        channels_last: Whether images lie in memory with their channels last, as tensor cores like them.
         init_weights_for_test_or_val: Whether `val()` and `test()` call the model's `init_weights` before they load.
         device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
 
@@ -119,9 +122,11 @@ class Runner:
         *,
         model_wrapper_cfg: dict[str, Any] | None = None,
         find_unused_parameters: bool = False,
-        sync_bn: Literal["torch"] | None = None,
+        sync_bn: Literal["torch", "mmcv"] | None = None,
         compile: bool | dict[str, Any] = False,  # noqa: A002 - MMEngine's name
         activation_checkpointing: str | list[str] | None = None,
+        efficient_conv_bn_eval: str | list[str] | None = None,
+        channels_last: bool = False,
         init_weights_for_test_or_val: bool = True,
         device: str = "auto",
     ) -> None:
@@ -391,6 +396,7 @@ class Runner:
         is_first, self._is_ready = not self._is_ready, True
         if is_first:
             assemble.checkpoint_activations(self.unwrapped_model, self._fields["activation_checkpointing"])
+            assemble.log_size(self)
         self._load_or_resume()
         if is_first and not self._resumed:
             self.optim_wrapper.initialize_count_status(self.unwrapped_model, 0, loop.max_iters)

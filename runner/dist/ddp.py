@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from runner.build import Builder
     from runner.optim import OptimWrapper
 
-__all__ = ["MMDistributedDataParallel", "is_model_wrapper", "wrap_model"]
+__all__ = ["MMDistributedDataParallel", "detect_anomalous_params", "is_model_wrapper", "wrap_model"]
 
 _RENAMED = "forward_sync_buffers" in inspect.signature(DistributedDataParallel).parameters
 
@@ -78,7 +78,7 @@ class MMDistributedDataParallel(DistributedDataParallel):
             losses = self._run_forward(data, mode="loss")
         parsed_loss, log_vars = module.parse_losses(losses)
         if self.detect_anomalous_params:
-            _warn_of_unused(self, parsed_loss)
+            detect_anomalous_params(parsed_loss, self)
         optim_wrapper.update_params(parsed_loss)
         return log_vars  # type: ignore[no-any-return] # the module's own
 
@@ -98,8 +98,13 @@ class MMDistributedDataParallel(DistributedDataParallel):
         return self(data, mode=mode)
 
 
-def _warn_of_unused(model: nn.Module, loss: Tensor) -> None:
-    """Warn of trainable parameters that no path in the loss's graph leads to."""
+def detect_anomalous_params(loss: Tensor, model: nn.Module) -> None:
+    """Warn of trainable parameters that the loss does not depend on.
+
+    Args:
+        loss: What is minimized, before its backward pass.
+        model: The model.
+    """
     seen: set[Any] = set()
     waiting: list[Any] = [loss.grad_fn]
     used: set[int] = set()

@@ -22,10 +22,11 @@ class BaseDataPreprocessor(nn.Module):
     It follows the model wherever `to`, `cuda` or a wrapper takes it.
 
     Args:
-        non_blocking: Go on while a copy from pinned memory is under way; False waits for each copy.
+        non_blocking: Whether no copy is waited for. False: none to a CUDA device is, where the order of work is kept
+            without waiting; a copy to any other device is.
     """
 
-    def __init__(self, non_blocking: bool | None = True) -> None:
+    def __init__(self, non_blocking: bool | None = False) -> None:
         super().__init__()
         self._non_blocking = bool(non_blocking)
         self._device = torch.empty(0).device
@@ -41,6 +42,10 @@ class BaseDataPreprocessor(nn.Module):
         moved: Self = super()._apply(fn, recurse)  # type: ignore[no-untyped-call]  # torch leaves it untyped
         return moved
 
+    def _goes_on(self) -> bool:
+        # From pinned memory the copy runs beside the host; from other memory CUDA stages it before it returns.
+        return self._non_blocking or self._device.type == "cuda"
+
     def cast_data(self, data: Any) -> Any:
         """Move every tensor of a batch, and whatever else has `.to(device, non_blocking=...)`.
 
@@ -51,7 +56,9 @@ class BaseDataPreprocessor(nn.Module):
             The batch in new containers of the same types.
         """
         if isinstance(data, torch.Tensor):
-            return data if data.device == self._device else data.to(self._device, non_blocking=self._non_blocking)
+            if data.device == self._device:
+                return data
+            return data.to(self._device, non_blocking=self._goes_on())
         if type(data) is dict:
             return {key: self.cast_data(value) for key, value in data.items()}
         if isinstance(data, list):
@@ -61,7 +68,7 @@ class BaseDataPreprocessor(nn.Module):
     def _cast_other(self, data: Any) -> Any:
         """What is rarer in a batch."""
         if callable(getattr(data, "to", None)):
-            return data.to(self._device, non_blocking=self._non_blocking)
+            return data.to(self._device, non_blocking=self._goes_on())
         if isinstance(data, Mapping):
             make: Callable[[dict[Any, Any]], Any] = type(data)
             return make({key: self.cast_data(value) for key, value in data.items()})
@@ -93,7 +100,8 @@ class ImgDataPreprocessor(BaseDataPreprocessor):
         pad_value: What is padded with, after normalization.
         bgr_to_rgb: Reverse the three channels.
         rgb_to_bgr: Reverse the three channels.
-        non_blocking: Go on while a copy from pinned memory is under way; False waits for each copy.
+        non_blocking: Whether no copy is waited for. False: none to a CUDA device is, where the order of work is kept
+            without waiting; a copy to any other device is.
     """
 
     mean: torch.Tensor
@@ -107,7 +115,7 @@ class ImgDataPreprocessor(BaseDataPreprocessor):
         pad_value: float = 0,
         bgr_to_rgb: bool = False,
         rgb_to_bgr: bool = False,
-        non_blocking: bool | None = True,
+        non_blocking: bool | None = False,
     ) -> None:
         super().__init__(non_blocking)
         if bgr_to_rgb and rgb_to_bgr:

@@ -136,8 +136,18 @@ def test_a_batch_moves_whatever_its_nesting():
     assert moved["a"][1:] == ["text", None]
     assert moved["b"][1] == 3
     assert (type(moved["c"]), moved["c"].right) == (Pair, b"x")
-    assert element.moved == ("meta", True)
+    assert element.moved == ("meta", False)
     assert batch["a"][0].device.type == "cpu"
+
+
+@pytest.mark.parametrize(
+    ("non_blocking", "device", "goes_on"), [(False, "meta", False), (True, "meta", True), (False, "cuda", True)]
+)
+def test_a_copy_to_cuda_is_never_waited_for(non_blocking, device, goes_on):
+    preprocessor, element = BaseDataPreprocessor(non_blocking), Element()
+    preprocessor._device = torch.device(device)
+    preprocessor.cast_data(element)
+    assert element.moved == (device, goes_on)
 
 
 def test_weights_are_initialized_once_from_the_outside_in():

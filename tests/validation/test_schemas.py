@@ -10,6 +10,7 @@ from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
+from runner.kinds import KINDS
 from runner.validation import fields
 
 FIELDS = [
@@ -56,7 +57,13 @@ FIELDS = [
     "vars",
 ]
 
-OPEN = {("vars",), ("compile", "options"), ("default_hooks",), ("param_scheduler",)}
+OPEN = {
+    ("vars",),
+    ("compile", "options"),
+    ("default_hooks",),
+    ("param_scheduler",),
+    *(("custom_imports", "components", name) for name, kind in KINDS.items() if kind.is_torchs),
+}
 """Mappings whose keys are the user's own; all but `vars` say what the values have to be."""
 
 
@@ -120,7 +127,6 @@ def test_each_property_has_a_default_that_fits_or_is_required(path, schema):
     required = {
         ("model",),
         ("train_cfg", "by_epoch"),
-        ("custom_imports", "imports"),
         *((f"{split}_dataloader", key) for split in ("train", "val", "test") for key in ("dataset", "sampler")),
     }
     if path in required:

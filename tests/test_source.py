@@ -47,7 +47,7 @@ ALLOWED_IMPORTS = {
     ),
     ("dist/rank.py", "main", "runpy.run_module('runner', run_name='__main__')"): "ourselves",
     ("build.py", "load_entry", "importlib.import_module(module)"): (
-        "the target that a plugin's catalog entry, not a config, gives"
+        "the target that a catalog entry gives: a plugin's, or one of `custom_imports`, the one exception"
     ),
     ("conversion.py", "_make", "importlib.import_module(module)"): (
         "an enum's or a dataclass's home, from a constructor's annotation"
@@ -58,6 +58,9 @@ ALLOWED_IMPORTS = {
         "imports nothing: a top-level name, from a plugin's target or from source text"
     ),
     ("signature/locate.py", "find_top", "importlib.machinery.PathFinder.find_spec(name)"): "as above",
+    ("visualization/optional.py", "require", "find_spec(package)"): (
+        "imports nothing: sees whether an optional package is there, by a name from a table"
+    ),
     ("validation/local_code.py", "_module", "PathFinder.find_spec(part, search)"): (
         "imports nothing: finds the file of a `custom_imports` name, to read it as text"
     ),

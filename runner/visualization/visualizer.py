@@ -1,11 +1,11 @@
-"""Sends what is to be looked at to every backend."""
+"""Draws, and sends what is to be looked at to every backend."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 import torch
@@ -13,7 +13,11 @@ from typing_extensions import Self
 
 from runner.dist import is_main_process
 from runner.logging.current import Current
+from runner.visualization.canvas import Canvas, FigureOptions
+from runner.visualization.datasample import draw_sample, known, predicted
+from runner.visualization.featmap import draw_featmap
 from runner.visualization.vis_backend import BaseVisBackend
+from runner.visualization.window import Window
 
 if TYPE_CHECKING:
     from runner.config import Config
@@ -23,21 +27,35 @@ __all__ = ["Visualizer"]
 Scalars: TypeAlias = Mapping[str, Any] | Callable[[], Mapping[str, Any]]
 
 
-class Visualizer(Current):
-    """Sends scalars, images and the config to every backend. Only the main process does anything.
+class Visualizer(Canvas, Current):
+    """Sends scalars, images and the config to every backend, and draws on images.
+
+    Only the main process keeps or shows anything.
 
     Args:
-        name: The name of the run.
+        name: What `get_instance` knows it by.
+        image: The image to draw on, as `set_image` takes it.
         vis_backends: One backend or several, built or as mappings with `type`; None keeps nothing.
         save_dir: The run's log directory; backends without a folder of their own write to `vis_data` in it.
+        fig_save_cfg: How the figure that is drawn on is made.
+        fig_show_cfg: How the figure of the window that `show` opens is made.
     """
+
+    draw_featmap = staticmethod(draw_featmap)
 
     def __init__(
         self,
         name: str = "visualizer",
+        image: np.ndarray[Any, Any] | None = None,
         vis_backends: list[BaseVisBackend | dict[str, Any]] | BaseVisBackend | dict[str, Any] | None = None,
         save_dir: str | None = None,
+        fig_save_cfg: FigureOptions = {"frameon": False},  # noqa: B006 - nobody writes to it
+        fig_show_cfg: FigureOptions = {"frameon": False},  # noqa: B006 - as above
     ) -> None:
+        super().__init__(image, fig_save_cfg)
+        self.fig_show_cfg = fig_show_cfg
+        self._window = Window(fig_show_cfg)
+        self._dataset_meta: Mapping[str, Any] | None = None
         self.name = name
         self.save_dir = str(Path(save_dir, "vis_data")) if save_dir is not None else None
         given = vis_backends if isinstance(vis_backends, Sequence) else [vis_backends] if vis_backends else []
@@ -175,25 +193,84 @@ class Visualizer(Current):
         wait_time: float = 0,
         step: int = 0,
     ) -> None:
-        """Draw a sample; what is drawn depends on the task, so a subclass says it.
+        """Draw what is known of a sample and what was predicted side by side, and keep the image.
+
+        Boxes, masks, labels and scores of instances, classes of pixels and classes of the image are drawn, from
+        `gt_instances`, `gt_sem_seg`, `gt_label` and their `pred_` counterparts. A subclass overrides this for anything
+        else.
 
         Args:
             name: The image's name.
-            image: The image, (H, W, 3), uint8.
-            data_sample: What is known of it and what was predicted.
+            image: The image, grey (H, W) or RGB (H, W, 3), from 0 to 255.
+            data_sample: What is known of it and what was predicted: a data element, a mapping, any object with these
+                attributes; or, of a classification, the scores by class or the class.
             draw_gt: Draw what is known.
             draw_pred: Draw what was predicted.
             show: Open a window.
-            wait_time: Seconds to show it.
+            wait_time: Seconds to show it; 0 until a key is pressed.
             step: The iteration or epoch that it belongs to.
         """
-        raise NotImplementedError(
-            f"{type(self).__name__}.add_datasample: how a sample is drawn depends on the task; "
-            "derive a visualizer that overrides it, or use add_image for the image alone"
-        )
+        if not is_main_process():
+            return
+        if isinstance(image, torch.Tensor):
+            image = image.detach().cpu().numpy()
+        truth = known(data_sample) if draw_gt else None
+        prediction = predicted(data_sample) if draw_pred else None
+        drawn = []
+        for each in (truth, prediction):
+            if each is not None and not each.is_empty:
+                self.set_image(image)
+                draw_sample(self, each, self._dataset_meta)
+                drawn.append(self.get_image())
+        if not drawn:
+            drawn.append(image)
+        shown = np.concatenate(drawn, axis=1)
+        if show:
+            self.show(shown, win_name=name, wait_time=wait_time)
+        self.add_image(name, shown, step)
+
+    @property
+    def dataset_meta(self) -> Mapping[str, Any] | None:
+        """What the dataset says about itself: the names of its `classes`, and their `palette`."""
+        return self._dataset_meta
+
+    @dataset_meta.setter
+    def dataset_meta(self, dataset_meta: Mapping[str, Any] | None) -> None:
+        self._dataset_meta = dataset_meta
+
+    def show(
+        self,
+        drawn_img: np.ndarray[Any, Any] | None = None,
+        win_name: str = "image",
+        wait_time: float = 0.0,
+        continue_key: str = " ",
+        backend: Literal["matplotlib"] = "matplotlib",
+    ) -> Any:
+        """Show an image in a window, and wait.
+
+        Args:
+            drawn_img: The image, (H, W, 3), RGB, uint8; None is what was drawn.
+            win_name: The window's title.
+            wait_time: Seconds to wait; 0 waits for the key or the window's end.
+            continue_key: The key.
+            backend: Who shows it.
+
+        Returns:
+            In a notebook the figure, which it shows; elsewhere None. Where there is no screen, that is logged.
+
+        Raises:
+            ValueError: There is no such backend.
+        """
+        if backend != "matplotlib":
+            raise ValueError(f"show: backend must be 'matplotlib', got {backend!r}; OpenCV is not used here")
+        if not is_main_process():
+            return None
+        image = self.get_image() if drawn_img is None else drawn_img
+        return self._window.show(image, win_name, wait_time, continue_key)
 
     def close(self) -> None:
-        """Send what is still queued, and close every backend."""
+        """Send what is still queued, close every backend, and the window."""
         self.flush()
         for backend in self.backends:
             backend.close()
+        self._window.close()

@@ -175,11 +175,6 @@ def test_a_backend_of_ones_own_overrides_what_it_keeps():
         _ = backend.experiment
 
 
-def test_drawing_samples_is_left_to_subclasses(visualizer):
-    with pytest.raises(NotImplementedError, match="depends on the task"):
-        visualizer.add_datasample("x", np.zeros((1, 1, 3), np.uint8))
-
-
 @pytest.mark.world_size(2)
 def test_only_the_main_process_writes(tmp_path):
     from runner.dist import barrier, get_rank

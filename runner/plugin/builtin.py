@@ -10,6 +10,7 @@ from typing import Any
 
 from runner.plugin.catalog import Registration
 from runner.plugin.hookspecs import hookimpl
+from runner.plugin.optimizers import installed
 from runner.plugin.torch_nn import MODULES, SCHEMAS
 
 _TABLE: dict[str, dict[str, str]] = {
@@ -34,6 +35,7 @@ _TABLE: dict[str, dict[str, str]] = {
         "PreciseBNHook": "runner.hooks.precise_bn:PreciseBNHook",
         "PrepareTTAHook": "runner.hooks.prepare_tta:PrepareTTAHook",
         "RuntimeInfoHook": "runner.hooks.runtime_info:RuntimeInfoHook",
+        "SWAHook": "runner.hooks.swa:SWAHook",
         "SwitchPipelineHook": "runner.hooks.switch_pipeline:SwitchPipelineHook",
         "SyncBuffersHook": "runner.hooks.sync_buffers:SyncBuffersHook",
         "VisualizationHook": "runner.hooks.visualization:VisualizationHook",
@@ -196,9 +198,13 @@ def runner_register(catalog: Registration) -> None:
         schema={"properties": {"filter_cfg": {"type": "null"}}},
     )
     for name, bounds in _OPTIMIZERS.items():
-        catalog.optimizer(name, f"torch.optim:{name}", schema={"properties": bounds})
+        # MMEngine's name for torch's: `Adafactor` alone is that of transformers.
+        theirs = "TorchAdafactor" if name == "Adafactor" else name
+        catalog.optimizer(theirs, f"torch.optim:{name}", schema={"properties": bounds})
     if tuple(map(int, version("torch").split(".")[:2])) >= (2, 9):
         catalog.optimizer("Muon", "torch.optim:Muon", schema={"properties": _MUON})
+    for name, target in installed():
+        catalog.optimizer(name, target)
     catalog.optim_wrapper(
         "OptimWrapperDict", "runner.optim.optim_wrapper_dict:OptimWrapperDict", schema=_SEVERAL_OPTIMIZERS
     )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from runner.plugin.optimizers import THIRD_PARTY
+
 __all__ = ["PROVIDERS"]
 
 _NAMES = {
@@ -34,6 +36,6 @@ _NAMES = {
 }
 
 PROVIDERS: Mapping[str, str] = MappingProxyType(
-    {name: distribution for distribution, names in _NAMES.items() for name in names}
+    {name: distribution for distribution, names in {**THIRD_PARTY, **_NAMES}.items() for name in names}
 )
 """Component name to the distribution that is known to offer it."""

@@ -22,7 +22,7 @@ def rows():
 
 
 def build(entry, argument, index, value):
-    cls = getattr(torch.optim, entry.name)
+    cls = getattr(torch.optim, entry.target.partition(":")[2])
     given = value
     if index is not None:
         given = {"betas": [0.9, 0.99], "etas": [0.5, 1.2]}[argument].copy()

@@ -7,19 +7,21 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
 from runner.config import Config
 from runner.errors import BuildError
-from runner.plugin import LOCAL, PROCESS_ENTRIES, Catalog, Registration
+from runner.kinds import KINDS
+from runner.plugin import LOCAL, PROCESS_ENTRIES, Catalog, Entry, Registration
 
 __all__ = ["run_custom_imports"]
 
 
 def run_custom_imports(config: Config) -> list[str]:
-    """Import what `custom_imports` lists, and take in what it registers.
+    """Import what `custom_imports` lists, and take in what it registers and the classes that it names.
 
     A path is relative to the config file that names it, and lies in that file's folder or below. The folder goes to the
     end of `sys.path`, and the file is imported under its own name, so that its neighbours can import each other and a
@@ -29,7 +31,8 @@ def run_custom_imports(config: Config) -> list[str]:
         What was imported, as the config names it.
 
     Raises:
-        BuildError: A file is missing, lies elsewhere, or has the name of a module that is already imported.
+        BuildError: A file is missing, lies elsewhere, or has the name of a module that is already imported; a class is
+            not of the kind that it is listed as.
     """
     wanted = config.get("custom_imports") or {}
     names = wanted.get("imports") or []
@@ -44,7 +47,31 @@ def run_custom_imports(config: Config) -> list[str]:
                 continue
             raise
         _register(module)
-    return list(names)
+    return [*names, *_components(wanted.get("components") or {})]
+
+
+def _components(rows: Mapping[str, Mapping[str, str]]) -> list[str]:
+    """Offer the classes that are listed by kind and name; returns where they are."""
+    from runner.build import load_entry
+
+    targets: list[str] = []
+    for kind, named in rows.items():
+        catalog = Catalog()
+        registration = Registration(catalog, plugin=LOCAL, distribution="")
+        for name, target in named.items():
+            registration.add(kind, name, target)
+        for entry in catalog:
+            base = KINDS[kind].base if KINDS[kind].is_torchs else None
+            found, parent = load_entry(entry), load_entry(replace(entry, target=base)) if base else None
+            if not (isinstance(found, type) and isinstance(parent, type) and issubclass(found, parent)):
+                raise BuildError(
+                    f"{entry.target} is no class that derives from {base or 'a class of torch'}, as what is listed here "
+                    f"as a {kind} does; offer it from a plugin",
+                    path=("custom_imports", "components", kind, entry.name),
+                )
+            _offer(replace(entry, obj=found))
+            targets.append(entry.target)
+    return targets
 
 
 def _folder(config: Config, path: Sequence[str | int]) -> Path:
@@ -89,7 +116,11 @@ def _register(module: ModuleType) -> None:
     catalog = Catalog()
     register(catalog=Registration(catalog, plugin=LOCAL, distribution=""))
     for entry in catalog:
-        PROCESS_ENTRIES[:] = [
-            other for other in PROCESS_ENTRIES if (other.registry, other.name) != (entry.registry, entry.name)
-        ]
-        PROCESS_ENTRIES.append(entry)
+        _offer(entry)
+
+
+def _offer(entry: Entry) -> None:
+    PROCESS_ENTRIES[:] = [
+        other for other in PROCESS_ENTRIES if (other.registry, other.name) != (entry.registry, entry.name)
+    ]
+    PROCESS_ENTRIES.append(entry)

@@ -82,6 +82,9 @@ ALLOWED_LOOKUPS = {
         "a living module's attribute, by a name in source text, where the text alone does not tell"
     ),
     # In objects that are no modules.
+    ("utils/methods.py", "has_method", "getattr(obj, method, None)"): "asked by Python code of an object that it has",
+    ("utils/methods.py", "is_method_overridden", "getattr(derived, method)"): "asked by Python code of its class",
+    ("utils/methods.py", "is_method_overridden", "getattr(base_class, method)"): "as above",
     ("config/config.py", "Config.__setattr__", "getattr(type(self), name, None)"): "a class's property",
     ("dataset/dataloader.py", "DataLoader.__init__", "getattr(self, name)"): "names from a table",
     ("dataset/fetch.py", "_Face.__getattr__", "getattr(self.dataset, name)"): "a face of a dataset",

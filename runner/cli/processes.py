@@ -83,8 +83,12 @@ def rank() -> int:
 
 
 def announce_own_code(cfg: Config) -> None:
-    """Say which files and packages the config makes this command run, before it does."""
-    names = (cfg.get("custom_imports") or {}).get("imports") or []
+    """Say which files, packages and classes the config makes this command run, before it does."""
+    wanted = cfg.get("custom_imports") or {}
+    names = wanted.get("imports") or []
     names = [names] if isinstance(names, str) else names
     if names and rank() == 0:
         typer.echo(f"runs your own code: {', '.join(names)}", err=True)
+    targets = [target for named in (wanted.get("components") or {}).values() for target in named.values()]
+    if targets and rank() == 0:
+        typer.echo(f"uses classes that no plugin offers: {', '.join(targets)}", err=True)

@@ -1,4 +1,4 @@
-"""The user's own files under `custom_imports`: read as text, never run, and their components put beside the others."""
+"""What `custom_imports` names, files and classes: read as text, never run, and put beside the other components."""
 
 from __future__ import annotations
 
@@ -11,14 +11,18 @@ from typing import TYPE_CHECKING, Any
 
 from runner.errors import Path as KeyPath
 from runner.errors import Problem, RegistryError, RunnerError, Severity, SignatureError, dotted
-from runner.plugin import Catalog
-from runner.signature import scan
+from runner.kinds import KINDS
+from runner.plugin import LOCAL, Catalog, Registration
+from runner.signature import describe, scan
 from runner.validation.suggest import nearest
 
 if TYPE_CHECKING:
     from runner.config import Composition
 
 __all__ = ["LocalCode", "read_local_code"]
+
+_LISTED = frozenset(kind.name for kind in KINDS.values() if kind.is_torchs)
+"""Kinds whose classes a config may name by where they are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,8 +48,8 @@ def read_local_code(section: Any, composed: Composition, catalog: Catalog) -> Lo
         composed: The config, for the places of its values.
         catalog: What is on offer without them.
     """
-    paths = list(_imports(section))
-    if not paths:
+    paths, rows = list(_imports(section)), list(_rows(section))
+    if not paths and not rows:
         return LocalCode(catalog=catalog)
     severity: Severity = "warning" if section.get("allow_failed_imports") is True else "error"
     catalog = catalog.copy()
@@ -53,6 +57,8 @@ def read_local_code(section: Any, composed: Composition, catalog: Catalog) -> Lo
     problems: list[Problem] = []
     for place, name in paths:
         problems += _add(name, place, composed, catalog, folders, severity)
+    for place, target in rows:
+        problems += _offer(target, place, composed, catalog)
     return LocalCode(catalog=catalog, folders=tuple(dict.fromkeys(folders)), problems=tuple(problems))
 
 
@@ -76,6 +82,25 @@ def _add(
     return [_problem("component-unreadable", place, note, composed, "warning") for note in local.notes]
 
 
+def _offer(target: str, place: KeyPath, composed: Composition, catalog: Catalog) -> list[Problem]:
+    """Put one class that is named by where it is into the catalog; returns what is wrong with it."""
+    kind, name = KINDS[str(place[-2])], str(place[-1])
+    offered = Catalog()
+    try:
+        Registration(offered, plugin=LOCAL, distribution="").add(kind.name, name, target)
+        if kind.base not in describe(target).bases:
+            message = (
+                f"{target} is no class that derives from {kind.base}, as every {kind.name} does; offer it from a plugin, "
+                "or from a file under custom_imports"
+            )
+            return [_problem("not-of-its-kind", place, message, composed, "error")]
+        for entry in offered:
+            catalog.add(entry)
+    except (SignatureError, RegistryError) as error:
+        return [_problem("component-unreadable", place, str(error), composed, "error")]
+    return []
+
+
 class _UnusableError(RunnerError):
     """An import that can't be followed."""
 
@@ -93,6 +118,15 @@ def _imports(section: Any) -> Iterator[tuple[KeyPath, str]]:
         for index, name in enumerate(imports):
             if isinstance(name, str):
                 yield (*place, index), name
+
+
+def _rows(section: Any) -> Iterator[tuple[KeyPath, str]]:
+    """The classes that are named by where they are; anything else is left to the field's schema."""
+    components = section.get("components") if isinstance(section, dict) else None
+    for kind, named in components.items() if isinstance(components, dict) else ():
+        for name, target in named.items() if isinstance(named, dict) and kind in _LISTED else ():
+            if isinstance(target, str):
+                yield ("custom_imports", "components", kind, name), target
 
 
 def _folder(composed: Composition, place: KeyPath) -> Path:

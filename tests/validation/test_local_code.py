@@ -7,7 +7,9 @@ import sys
 import pytest
 
 from runner.config import compose
+from runner.kinds import KINDS
 from runner.validation import check
+from runner.validation.fields import load
 
 MODEL = """\
 import pathlib
@@ -117,3 +119,34 @@ def test_the_given_catalog_stays_as_it_was(problems_in, catalog):
     before = len(list(catalog))
     problems_in(IMPORTS + "model: {type: Net, depth: 2}")
     assert len(list(catalog)) == before
+
+
+def test_the_kinds_whose_classes_may_be_listed():
+    listed = load("custom_imports")["properties"]["components"]["properties"]
+    assert set(listed) == {name for name, kind in KINDS.items() if kind.is_torchs}
+    assert "torch.utils.data.Dataset" in listed["dataset"]["description"]
+
+
+@pytest.mark.parametrize(
+    ("components", "expected"),
+    [
+        ('dataset: {Tensors: "torch.utils.data:TensorDataset"}', []),
+        ('dataset: {Line: "torch.nn:Linear"}', [("not-of-its-kind", "custom_imports.components.dataset.Line")]),
+        ('dataset: {System: "os:system"}', [("not-of-its-kind", "custom_imports.components.dataset.System")]),
+        ('dataset: {Split: "torch.utils.data:random_split"}', [("not-of-its-kind", "custom_imports.components.dataset.Split")]),
+        ('dataset: {Typo: "torch.utils.data:Tensordataset"}', [("component-unreadable", "custom_imports.components.dataset.Typo")]),
+        ('dataset: {Dotted: "torch.utils.data.TensorDataset"}', [("component-unreadable", "custom_imports.components.dataset.Dotted")]),
+        ("dataset: {Number: 3}", [("wrong-type", "custom_imports.components.dataset.Number")]),
+        ('function: {System: "os:system"}', [("unknown-key", "custom_imports.components.function")]),
+    ],
+)  # fmt: skip
+def test_classes_of_packages_that_know_nothing_of_us(problems_in, components, expected):
+    text = f"custom_imports: {{components: {{{components}}}}}\nmodel: {{type: nn.ReLU}}"
+    assert [(problem.code, problem.path) for problem in problems_in(text)] == expected
+
+
+def test_their_signatures_are_checked(problems_in):
+    lines = 'custom_imports: {components: {model: {Line: "torch.nn:Linear"}}}\n'
+    assert problems_in(lines + "model: {type: Line, in_features: 3, out_features: 2}") == []
+    (problem,) = problems_in(lines + "model: {type: Line, in_features: 3, out_feature: 2}")
+    assert (problem.code, problem.suggestion) == ("unknown-key", "out_features")

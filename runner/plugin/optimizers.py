@@ -33,7 +33,7 @@ THIRD_PARTY: Mapping[str, Mapping[str, str]] = MappingProxyType(
         "dadaptation": _named("dadaptation", "DAdaptAdaGrad DAdaptAdam DAdaptAdan DAdaptLion DAdaptSGD"),
         "lion-pytorch": _named("lion_pytorch", "Lion"),
         "prodigyopt": _named("prodigyopt", "Prodigy"),
-        "sophia-optimizer": _named("sophia", "SophiaG"),
+        "sophia-opt": _named("sophia_opt", "SophiaG"),
         "timm": _named(
             "timm.optim",
             "AdaBelief AdafactorBigVision Adahessian AdamP Adan Adopt Lamb LaProp Lars MADGRAD Mars NAdamW NvNovoGrad "

@@ -15,7 +15,7 @@ from runner.config.triples import TRIPLES
 from runner.dataset import build_dataloader as keyed_dataloader
 from runner.dataset import rebuild
 from runner.dataset.build import accepted
-from runner.dist.ddp import is_model_wrapper, wrap_model
+from runner.dist.ddp import MMDistributedDataParallel, is_model_wrapper, wrap_model
 from runner.errors import BuildError, Path
 from runner.evaluator import Evaluator
 from runner.hooks import Hook
@@ -153,15 +153,32 @@ def checkpoint_activations(model: nn.Module, names: str | Sequence[str] | None) 
 def log_size(runner: Runner) -> None:
     """Say how many parameters the model has."""
     parameters = list(runner.unwrapped_model.parameters())
-    total, trained = sum(each.numel() for each in parameters), sum(each.numel() for each in parameters if each.requires_grad)
+    total, trained = (
+        sum(each.numel() for each in parameters),
+        sum(each.numel() for each in parameters if each.requires_grad),
+    )
     runner.logger.info(f"{type(runner.unwrapped_model).__name__}: {total:,} parameters, {trained:,} of them trained")
 
 
 def compile_step(model: nn.Module, options: bool | Mapping[str, Any] | None) -> None:
-    """Let `torch.compile` compile the training step, where the field `compile` asks for it."""
-    if options is not False and options is not None:
+    """Let `torch.compile` compile what a training step computes, where the field `compile` asks for it.
+
+    That is the model's forward in mode `loss`; the whole step of a model that has a `train_step` of its own.
+    """
+    if options is False or options is None:
+        return
+    arguments = options if isinstance(options, Mapping) else {}
+    if getattr(type(model), "train_step", None) in {BaseModel.train_step, MMDistributedDataParallel.train_step}:
+        plain = model.forward
+        compiled = torch.compile(plain, **arguments)
+
+        def forward(*args: Any, mode: str = "tensor", **kwargs: Any) -> Any:
+            return (compiled if mode == "loss" else plain)(*args, mode=mode, **kwargs)
+
+        model.forward = forward
+    else:
         step: Any = model.train_step
-        model.train_step = torch.compile(step, **(options if isinstance(options, Mapping) else {}))  # type: ignore[assignment]  # a method, not a submodule
+        model.train_step = torch.compile(step, **arguments)  # type: ignore[assignment]  # a method, not a submodule
 
 
 def dataloader(runner: Runner, cfg: DataLoader[Any] | Mapping[str, Any], path: Path = ()) -> DataLoader[Any]:

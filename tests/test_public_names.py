@@ -68,7 +68,7 @@ NAMES = {
     """,
     "runner.hooks": """
         CheckpointHook DistSamplerSeedHook EMAHook EarlyStoppingHook EmptyCacheHook Hook HookList IterTimerHook
-        LoggerHook NaNGuardHook ParamSchedulerHook PrepareTTAHook Priority RuntimeInfoHook SyncBuffersHook
+        LoggerHook NaNGuardHook ParamSchedulerHook PrepareTTAHook Priority RuntimeInfoHook SWAHook SyncBuffersHook
         VisualizationHook build_runner_with_tta get_priority
     """,
     "runner.infer": """
@@ -114,6 +114,16 @@ NAMES = {
     """,
     "runner.structures": """
         BaseDataElement InstanceData LabelData PixelData
+    """,
+    "runner.utils": """
+        ManagerMeta ManagerMixin ProgressBar Timer TimerError apply_to check_time concat_list
+        deprecated_api_warning deprecated_function digit_version get_git_hash get_installed_path has_method
+        is_abs is_installed is_list_of is_method_overridden is_seq_of is_tuple_of mkdir_or_exist scandir
+        slice_list symlink to_1tuple to_2tuple to_3tuple to_4tuple to_ntuple track_iter_progress
+        track_parallel_progress track_progress track_progress_rich
+    """,
+    "runner.utils.dl_utils": """
+        TORCH_VERSION TimeCounter collect_env has_batch_norm is_norm set_multi_processing tensor2imgs
     """,
     "runner.validation": """
         bundle check codes explain render_json render_text require_valid

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from runner.hooks.priority import Priority, get_priority
     from runner.hooks.runtime_info import RuntimeInfoHook
     from runner.hooks.sampler_seed import DistSamplerSeedHook
+    from runner.hooks.swa import SWAHook
     from runner.hooks.switch_pipeline import SwitchPipelineHook
     from runner.hooks.sync_buffers import SyncBuffersHook
     from runner.hooks.visualization import VisualizationHook
@@ -49,6 +50,7 @@ __all__ = [
     "PrepareTTAHook",
     "Priority",
     "RuntimeInfoHook",
+    "SWAHook",
     "SwitchPipelineHook",
     "SyncBuffersHook",
     "VisualizationHook",
@@ -73,6 +75,7 @@ _HOMES = {
     "PrepareTTAHook": "runner.hooks.prepare_tta",
     "Priority": "runner.hooks.priority",
     "RuntimeInfoHook": "runner.hooks.runtime_info",
+    "SWAHook": "runner.hooks.swa",
     "SwitchPipelineHook": "runner.hooks.switch_pipeline",
     "SyncBuffersHook": "runner.hooks.sync_buffers",
     "VisualizationHook": "runner.hooks.visualization",

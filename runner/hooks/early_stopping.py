@@ -72,7 +72,7 @@ class EarlyStoppingHook(Hook):
             message = missing_metric("EarlyStoppingHook: monitor", self.monitor, list(metrics or {}))
             if self.strict:
                 raise BuildError(message)
-            runner.logger.warning("%s; it is passed over", message)
+            runner.logger.warning("this validation does not count: %s", message)
             return
         assert metrics is not None
         reason = self._judge(float(metrics[self.monitor]))

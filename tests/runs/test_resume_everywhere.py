@@ -91,6 +91,16 @@ WAYS: dict[str, dict[str, Any]] = {
             {"type": "EMAHook", "ema_type": "MomentumAnnealingEMA", "gamma": 4, "interval": 2, "update_buffers": True}
         ],
     },
+    "averaged at the end": {
+        "train_cfg": {"by_epoch": True, "max_epochs": 3},
+        "custom_hooks": [{"type": "SWAHook", "swa_begin": 1, "swa_lr": 0.02, "anneal_epochs": 2}],
+    },
+    "averaged at the end, by iterations": {
+        **ITERATIONS,
+        "custom_hooks": [
+            {"type": "SWAHook", "swa_begin": 0.5, "swa_lr": 0.02, "anneal_epochs": 3, "by_epoch": False, "interval": 2}
+        ],
+    },
     "whole short epochs": {
         "train_cfg": {"type": ShortEpochs, "max_epochs": 3},
         "default_hooks": every(by_epoch=True),
@@ -102,7 +112,7 @@ def assert_goes_on(tmp_path: Path, changes: dict[str, Any], steps: set[int] | No
     changes = {**changes, "custom_hooks": [Drawing(), *changes.get("custom_hooks", ())]}
     _, straight = train(tmp_path / "straight", **changes)
     expected = newest(tmp_path / "straight")
-    files = sorted((tmp_path / "straight").glob("*.pth"))
+    files = sorted((tmp_path / "straight").glob("[ei]*.pth"))
     assert files
     for file in files:
         done = torch.load(file, weights_only=True)["meta"]["iter"]
@@ -116,6 +126,12 @@ def assert_goes_on(tmp_path: Path, changes: dict[str, Any], steps: set[int] | No
             for part in PARTS:
                 assert_equal(got[part], expected[part], f"{file.name}: {part}")
             assert_equal(got.get(AVERAGE), expected.get(AVERAGE), f"{file.name}: the average")
+            assert_equal(got["hooks"].get("SWAHook"), expected["hooks"].get("SWAHook"), f"{file.name}: the mean")
+        for mean in (tmp_path / "straight").glob("swa_*"):
+            ours, theirs = (
+                torch.load(folder / mean.name, weights_only=True) for folder in (tmp_path / file.stem, mean.parent)
+            )
+            assert_equal(ours["state_dict"], theirs["state_dict"], f"{file.name}: {mean.name}")
 
 
 @pytest.mark.parametrize("changes", WAYS.values(), ids=WAYS)

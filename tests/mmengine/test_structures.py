@@ -10,9 +10,9 @@ import torch
 
 pytest.importorskip("mmengine")
 
-from mmengine import structures as theirs  # noqa: E402 - after the check that it is there
+from mmengine import structures as theirs
 
-from runner import structures as ours  # noqa: E402
+from runner import structures as ours
 
 
 class Boxes:

@@ -1,6 +1,7 @@
 """Samples into batches: the order, the reading, and the random numbers drawn meanwhile.
 
 sampler.py      the order of samples, as MMEngine's
+grouping.py     batches of samples that are alike
 order.py        the order of batches, from any batch on
 fetch.py        reading a batch with the generators keyed
 pool.py         who reads: the main process, or workers
@@ -22,6 +23,7 @@ from runner.dataset.collate import default_collate, pseudo_collate
 from runner.dataset.compose import Compose
 from runner.dataset.dataloader import DataLoader, LoaderState, Position, WorkersState
 from runner.dataset.dataset_wrapper import ClassBalancedDataset, ConcatDataset, RepeatDataset
+from runner.dataset.grouping import GroupedBatchSampler
 from runner.dataset.rebuild import rebuild
 from runner.dataset.sampler import DefaultSampler, InfiniteSampler
 from runner.dataset.streams import Streams, key, key_generators, set_random_seed
@@ -35,6 +37,7 @@ __all__ = [
     "ConcatDataset",
     "DataLoader",
     "DefaultSampler",
+    "GroupedBatchSampler",
     "Head",
     "InfiniteSampler",
     "LoaderState",

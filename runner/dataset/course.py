@@ -21,17 +21,37 @@ class Place:
         epoch: From 0; always 0 with an endless sampler.
         batch: The next batch's number.
         samples: What all ranks have been given, where batches vary; elsewhere it follows from `batch`.
+        last: Samples of the last batch on all ranks, where batches vary.
         turn: The worker of an iterable data set that is next.
         counts: Batches that each such worker has given.
         states: The state of each such worker's data set.
+        before: `turn`, and its worker's count and state, before the last batch; None before the first.
     """
 
     epoch: int = 0
     batch: int = 0
     samples: int = 0
+    last: int = 0
     turn: int = 0
     counts: dict[int, int] = field(default_factory=dict)
     states: dict[int, Any] = field(default_factory=dict)
+    before: tuple[int, int, Any] | None = None
+
+    def before_last(self) -> Place:
+        """The place before the last batch was given; this one, where none was."""
+        place = self.copy()
+        if place.batch == 0:
+            return place
+        place.batch -= 1
+        place.samples -= place.last
+        if place.before is not None:
+            place.turn, count, state = place.before
+            place.counts[place.turn] = count
+            if state is None:
+                place.states.pop(place.turn, None)
+            else:
+                place.states[place.turn] = state
+        return place
 
     def copy(self) -> Place:
         """The same place, to be moved on by itself."""
@@ -65,7 +85,8 @@ def read_varying(source: Iterator[Any], place: Place, course: Course, sizes: deq
     world_size = get_world_size()
     for batch in source:
         place.batch += 1
-        place.samples += sizes.popleft() * world_size
+        place.last = sizes.popleft() * world_size
+        place.samples += place.last
         course.at = place
         yield batch
     course.next = course.at = Place(place.epoch + 1)
@@ -78,7 +99,9 @@ def read_arrivals(source: Iterator[Arrival], place: Place, course: Course, worke
         if size == 0:
             continue
         place.batch += 1
-        place.samples += size * world_size
+        place.last = size * world_size
+        place.samples += place.last
+        place.before = (worker, place.counts.get(worker, 0), place.states.get(worker))
         place.turn = (worker + 1) % workers
         place.counts[worker] = place.counts.get(worker, 0) + 1
         if state is not None:

@@ -190,13 +190,14 @@ class DataLoader(TorchDataLoader[Any]):
             place.epoch, place.batch = 0, math.ceil(place.samples / self._order.step)
         self._go_to(place)
 
-    def state_dict(self, finished_epoch: bool = False) -> LoaderState:
+    def state_dict(self, finished_epoch: bool = False, pending: bool = False) -> LoaderState:
         """The position, as plain data.
 
         Args:
             finished_epoch: Count the epoch as over although not all of its batches were asked for.
+            pending: Count the last batch as not given out, since nothing was done with it yet.
         """
-        place = self._course.at
+        place = self._course.at.before_last() if pending else self._course.at
         if finished_epoch and not self._order.is_endless:
             place = Place(place.epoch + 1)
         epoch, samples = self._position_of(place)

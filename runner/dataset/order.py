@@ -73,6 +73,8 @@ class Order:
             self._seek(samples)
             source = self._keyed(epoch, first) if self._draws else iter(self._source)
         else:
+            if _can_seek(self._sampler):
+                self._sampler.seek(0)  # one that goes on where it stopped would be skipped twice
             everything = self._keyed(epoch, 0) if self._draws else iter(self._source)
             source = itertools.islice(everything, first, None)
         for batch, indices in enumerate(source, first):

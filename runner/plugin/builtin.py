@@ -90,7 +90,10 @@ _TABLE: dict[str, dict[str, str]] = {
         "DefaultSampler": "runner.dataset.sampler:DefaultSampler",
         "InfiniteSampler": "runner.dataset.sampler:InfiniteSampler",
     },
-    "batch_sampler": {"BatchSampler": "torch.utils.data:BatchSampler"},
+    "batch_sampler": {
+        "BatchSampler": "torch.utils.data:BatchSampler",
+        "GroupedBatchSampler": "runner.dataset.grouping:GroupedBatchSampler",
+    },
     "function": {
         "default_collate": "runner.dataset.collate:default_collate",
         "pseudo_collate": "runner.dataset.collate:pseudo_collate",

@@ -39,6 +39,18 @@ class Numbers(BaseDataset):
         return [] if number == 0 else [0, 1] if number % 5 == 0 else [2 if number == 7 else 0]
 
 
+class Sized(BaseDataset):
+    """Of several lengths and shapes."""
+
+    size = 23
+
+    def load_data_list(self):
+        return [
+            {"number": number, "length": number * 7 % 10, "width": 3 + number % 4, "height": 3 + number * 3 % 5}
+            for number in range(self.size)
+        ]
+
+
 class Heavy(Numbers):
     size = 20_000
 

@@ -58,6 +58,9 @@ NAMES = {
     "runner.evaluator": """
         BaseMetric DumpResults Evaluator get_metric_value
     """,
+    "runner.export": """
+        Exported Program export_model read_safetensors trace write_safetensors
+    """,
     "runner.fileio": """
         BackendArgs BaseFileHandler BaseStorageBackend FsspecBackend HTTPBackend JsonHandler LmdbBackend
         LocalBackend PickleHandler YamlHandler copy_if_symlink_fails copyfile copyfile_from_local
@@ -68,8 +71,8 @@ NAMES = {
     """,
     "runner.hooks": """
         CheckpointHook DistSamplerSeedHook EMAHook EarlyStoppingHook EmptyCacheHook Hook HookList IterTimerHook
-        LoggerHook NaNGuardHook ParamSchedulerHook PrepareTTAHook Priority RuntimeInfoHook SWAHook SyncBuffersHook
-        VisualizationHook build_runner_with_tta get_priority
+        LoggerHook NaNGuardHook ParamSchedulerHook PrepareTTAHook Priority ProfilerHook RuntimeInfoHook SWAHook
+        SyncBuffersHook VisualizationHook build_runner_with_tta get_priority
     """,
     "runner.infer": """
         BaseInferencer DefaultInferencer

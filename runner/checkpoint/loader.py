@@ -8,12 +8,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 import torch
 from torch.serialization import get_unsafe_globals_in_checkpoint, safe_globals
 
 from runner.checkpoint.inert import decode_numpy, stand_in
+from runner.checkpoint.safetensors_file import is_safetensors, read_header, read_safetensors
 from runner.errors import CheckpointError, DamagedCheckpoint
 
 __all__ = ["load", "read_meta"]
@@ -45,7 +46,8 @@ def load(path: str | PathLike[str], map_location: MapLocation = "cpu") -> dict[s
     numbers and tensors.
 
     Args:
-        path: A file that `torch.save` wrote, by whatever framework.
+        path: A file that `torch.save` wrote, by whatever framework, or one of safetensors: its weights are `state_dict`,
+            the texts of its header `meta`.
         map_location: Where the tensors go, as for `torch.load`.
 
     Raises:
@@ -53,8 +55,11 @@ def load(path: str | PathLike[str], map_location: MapLocation = "cpu") -> dict[s
         DamagedCheckpoint: It was a checkpoint and cannot be read.
     """
     file = Path(path)
-    is_zip = _check_start(file)
-    shapes = dict.fromkeys(_foreign_names(file), "object") if is_zip else {}
+    kind = _check_start(file)
+    if kind == "safetensors":
+        weights, texts = read_safetensors(file, _device(map_location))
+        return {"meta": texts, "state_dict": weights}
+    shapes = dict.fromkeys(_foreign_names(file), "object") if kind == "zip" else {}
     content = _read(file, map_location, shapes, mmap=False)
     if not isinstance(content, dict):
         raise CheckpointError(
@@ -74,7 +79,10 @@ def read_meta(path: str | PathLike[str]) -> dict[str, Any]:
         CheckpointError: As `load` does.
     """
     file = Path(path)
-    is_zip = _check_start(file)
+    kind = _check_start(file)
+    if kind == "safetensors":
+        return {**read_header(file), "keys": ["meta", "state_dict"]}
+    is_zip = kind == "zip"
     shapes = dict.fromkeys(_foreign_names(file), "object") if is_zip else {}
     content = _read(file, "cpu", shapes, mmap=is_zip)
     meta = content.get("meta") if isinstance(content, dict) else None
@@ -82,8 +90,13 @@ def read_meta(path: str | PathLike[str]) -> dict[str, Any]:
     return {**(meta if isinstance(meta, dict) else {}), "keys": keys}
 
 
-def _check_start(file: Path) -> bool:
-    """Whether the file is a zip archive; an error where it is no checkpoint of any age."""
+def _device(map_location: MapLocation) -> str:
+    """Where safetensors are read to; what maps storages one by one has no meaning there, and they go to the CPU."""
+    return str(map_location) if isinstance(map_location, (str, torch.device)) else "cpu"
+
+
+def _check_start(file: Path) -> Literal["zip", "legacy", "safetensors"]:
+    """What the file begins like; an error where it is no checkpoint of any age."""
     try:
         with file.open("rb") as stream:
             start = stream.read(64)
@@ -92,9 +105,11 @@ def _check_start(file: Path) -> bool:
     except OSError as error:
         raise CheckpointError(f"{file} cannot be read: {error.strerror}") from error
     if start.startswith(ZIP_START):
-        return True
+        return "zip"
     if start.startswith(LEGACY_START):
-        return False
+        return "legacy"
+    if is_safetensors(start):
+        return "safetensors"
     if not start.strip(b"\0"):
         raise DamagedCheckpoint(f"{file} holds nothing; writing it was interrupted")
     for beginning, guess in LOOKALIKES:

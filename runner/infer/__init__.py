@@ -2,6 +2,7 @@
 
 inferencer.py   the contract: preprocess, forward, visualize, postprocess
 default.py      what `runner predict` uses where the config names no other
+model.py        a config's model, built alone
 pipeline.py     the transforms of a config's data set
 zoo.py          models that plugins list by name
 """

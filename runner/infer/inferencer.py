@@ -21,6 +21,7 @@ from runner.custom_imports import run_custom_imports
 from runner.dataset import pseudo_collate
 from runner.device import resolve_device
 from runner.errors import CheckpointError, ConfigError, RunnerError
+from runner.infer.model import built_model
 from runner.infer.pipeline import composed, transform_places
 from runner.infer.zoo import find_model, models
 from runner.logging import print_log
@@ -201,12 +202,7 @@ class BaseInferencer(ABC):
 
     def _init_model(self, cfg: Config, weights: str | None, device: str) -> nn.Module:
         run_custom_imports(cfg)
-        data = cfg.to_dict()
-        # The weights come from the checkpoint.
-        arguments = {key: value for key, value in data["model"].items() if key != "pretrained"}
-        if data.get("data_preprocessor") is not None:
-            arguments = {"data_preprocessor": data["data_preprocessor"], **arguments}
-        model: nn.Module = self._builder.build("model", arguments, ("model",))
+        model = built_model(self._builder, cfg)
         checkpoint = _read(weights) if weights is not None else None
         self._load_weights_to_model(model, checkpoint, cfg)
         model.cfg = cfg  # type: ignore[assignment]  # as MMEngine's inferencers, for those who read it there

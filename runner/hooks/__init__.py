@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from runner.hooks.accumulation import GradientAccumulationScheduler
     from runner.hooks.checkpoint import CheckpointHook
     from runner.hooks.dispatch import HookList
     from runner.hooks.early_stopping import EarlyStoppingHook
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from runner.hooks.precise_bn import PreciseBNHook
     from runner.hooks.prepare_tta import PrepareTTAHook, build_runner_with_tta
     from runner.hooks.priority import Priority, get_priority
+    from runner.hooks.profiler import ProfilerHook
     from runner.hooks.runtime_info import RuntimeInfoHook
     from runner.hooks.sampler_seed import DistSamplerSeedHook
     from runner.hooks.swa import SWAHook
@@ -40,6 +42,7 @@ __all__ = [
     "EarlyStoppingHook",
     "EmptyCacheHook",
     "FreezeHook",
+    "GradientAccumulationScheduler",
     "Hook",
     "HookList",
     "IterTimerHook",
@@ -49,6 +52,7 @@ __all__ = [
     "PreciseBNHook",
     "PrepareTTAHook",
     "Priority",
+    "ProfilerHook",
     "RuntimeInfoHook",
     "SWAHook",
     "SwitchPipelineHook",
@@ -59,6 +63,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "GradientAccumulationScheduler": "runner.hooks.accumulation",
     "CheckpointHook": "runner.hooks.checkpoint",
     "DistSamplerSeedHook": "runner.hooks.sampler_seed",
     "EMAHook": "runner.hooks.ema",
@@ -74,6 +79,7 @@ _HOMES = {
     "PreciseBNHook": "runner.hooks.precise_bn",
     "PrepareTTAHook": "runner.hooks.prepare_tta",
     "Priority": "runner.hooks.priority",
+    "ProfilerHook": "runner.hooks.profiler",
     "RuntimeInfoHook": "runner.hooks.runtime_info",
     "SWAHook": "runner.hooks.swa",
     "SwitchPipelineHook": "runner.hooks.switch_pipeline",

@@ -17,6 +17,7 @@ from runner import dist
 from runner.errors import GoBack, NonFiniteError
 from runner.hooks.hook import Hook
 from runner.kinds import Interval
+from runner.optim import OptimWrapperDict
 
 if TYPE_CHECKING:
     from runner.runner import Runner
@@ -172,9 +173,9 @@ class NaNGuardHook(Hook):
 
 
 def _optimizers(runner: Runner) -> Iterator[Optimizer]:
-    wrapper: Any = runner.optim_wrapper
-    several = getattr(wrapper, "optim_wrappers", None)
-    for each in several.values() if several is not None else [wrapper]:
+    wrapper = runner.optim_wrapper
+    assert wrapper is not None
+    for each in wrapper.values() if isinstance(wrapper, OptimWrapperDict) else [wrapper]:
         yield each.optimizer
 
 

@@ -75,6 +75,9 @@ class OptimWrapper:
         if clip_grad is not None:
             self._clip, self.clip_grad_kwargs = make_clipper(clip_grad)
         self._inner_count = 0
+        self._first_count = 0
+        self._next_counts: int | None = None
+        self._was_changed = False
         self._max_counts = -1
         self._remainder_counts = -1
         # One group per parameter hides the learning rate that they all were derived from: it is kept, and scheduled,
@@ -132,6 +135,8 @@ class OptimWrapper:
             self.optimizer.zero_grad(**kwargs)
         else:
             clear_gradients(self.optimizer)
+        if self._next_counts is not None:
+            self._change_counts(self._next_counts)
 
     def _clip_grad(self) -> None:
         """Clip the gradients of all groups together; keep their norm, which stays on the device."""
@@ -169,12 +174,37 @@ class OptimWrapper:
     def should_update(self) -> bool:
         """Whether the loss that was just back-propagated was its window's last."""
         count = self._inner_count
-        return count % self._accumulative_counts == 0 or count == self._max_counts
+        return (count - self._first_count) % self._accumulative_counts == 0 or count == self._max_counts
 
     def should_sync(self) -> bool:
         """Whether the loss that comes next is its window's last, so that ranks have to share gradients."""
         count = self._inner_count + 1
-        return count % self._accumulative_counts == 0 or count == self._max_counts
+        return (count - self._first_count) % self._accumulative_counts == 0 or count == self._max_counts
+
+    @property
+    def accumulative_counts(self) -> int:
+        """Losses of a window, but for the run's last one."""
+        return self._accumulative_counts
+
+    def accumulate(self, counts: int) -> None:
+        """Average the gradients of another number of losses from here on; a window that is open is filled before.
+
+        Args:
+            counts: Losses of a window.
+
+        Raises:
+            BuildError: It is below 1.
+        """
+        if counts < 1:
+            raise BuildError(f"the gradients of at least one loss make an update; accumulate({counts}) was called")
+        self._next_counts = counts if counts != self._accumulative_counts else None
+        if self._next_counts is not None and not self.inside_window:
+            self._change_counts(counts)
+
+    def _change_counts(self, counts: int) -> None:
+        self._next_counts, self._was_changed = None, True
+        self._accumulative_counts, self._first_count = counts, self._inner_count
+        self._remainder_counts = (self._max_counts - self._first_count) % counts
 
     def initialize_count_status(self, model: nn.Module, init_counts: int, max_counts: int) -> None:
         """Say where the run stands and where it ends, so that its last window is updated even if it is not full.
@@ -186,7 +216,7 @@ class OptimWrapper:
         """
         self._inner_count = init_counts
         self._max_counts = max_counts
-        self._remainder_counts = max_counts % self._accumulative_counts
+        self._remainder_counts = (max_counts - self._first_count) % self._accumulative_counts
         if self._accumulative_counts == 1:
             return
         if any(isinstance(module, _BatchNorm) for module in model.modules()):
@@ -200,9 +230,13 @@ class OptimWrapper:
         """Where the run stands in its windows: plain data for a checkpoint.
 
         Returns:
-            `inner_count`, and `window_length`, by which the losses whose gradients are held were divided.
+            `inner_count`, and `window_length`, by which the losses whose gradients are held were divided; where
+            `accumulate` was called, also `accumulative_counts`, and `first_count`, from which windows are counted.
         """
-        return {"inner_count": self._inner_count, "window_length": self._window_length(self._inner_count - 1)}
+        state = {"inner_count": self._inner_count, "window_length": self._window_length(self._inner_count - 1)}
+        if self._was_changed:
+            state |= {"accumulative_counts": self._accumulative_counts, "first_count": self._first_count}
+        return state
 
     def load_count_state(self, state: Mapping[str, int]) -> None:
         """Go on at the place in a window where a checkpoint was saved.
@@ -215,6 +249,10 @@ class OptimWrapper:
             state: What `count_state` returned.
         """
         self._inner_count = state["inner_count"]
+        if "accumulative_counts" in state:
+            self._was_changed = True
+            self._accumulative_counts, self._first_count = state["accumulative_counts"], state["first_count"]
+            self._remainder_counts = (self._max_counts - self._first_count) % self._accumulative_counts
         if not self.inside_window:
             return
         held = [p.grad for group in self.optimizer.param_groups for p in group["params"] if p.grad is not None]
@@ -222,7 +260,7 @@ class OptimWrapper:
             MMLogger.get_current_instance().warning(
                 "The run goes on after %d of the %d losses of an accumulation window, whose gradients were not saved: "
                 "the next update is made of fewer.",
-                self._inner_count % self._accumulative_counts,
+                (self._inner_count - self._first_count) % self._accumulative_counts,
                 self._accumulative_counts,
             )
             return

@@ -19,6 +19,7 @@ from runner.validation.branches import BARE, misspelt_type, types_of
 from runner.validation.fields import Schema
 from runner.validation.keywords import wrong_type
 from runner.validation.mistake import Mistake, did_you_mean, json_type, listed
+from runner.validation.other_type import other_type
 from runner.validation.suggest import nearest
 
 __all__ = ["Components", "component_schema", "handed_on"]
@@ -48,7 +49,9 @@ def component_schema(entry: Entry, signature: Signature, extra: Mapping[str, Sch
     override = entry.schema or {}
     for key, schema in override.get("properties", {}).items():
         properties[key] = _refined(properties.get(key, {}), schema)
-    required = [parameter.name for parameter in parameters if parameter.required and kind.name not in _CALLED]
+    # A function is called with what it requires; a transform may be one.
+    called = kind.name in _CALLED or (kind.name == "transform" and not signature.bases)
+    required = [parameter.name for parameter in parameters if parameter.required and not called]
     return {
         "title": entry.name,
         "properties": properties,
@@ -142,8 +145,21 @@ class Components:
                 message = f"'{found.name}' needs {listed(lacking)}; write {{type: {found.name}, {lacking[0]}: …}}"
                 yield Mistake(message, code="missing-key")
         else:
+            other = self._other_type(found, cfg, derived, schema)
+            if other is not None:
+                yield other[0]
+                derived = other[1]
             yield from validator.descend(cfg, derived)
             yield from _strays(cfg, derived)
+
+    def _other_type(
+        self, found: Entry, cfg: Mapping[str, Any], derived: Schema, schema: Schema
+    ) -> tuple[Mistake, Schema] | None:
+        """What to hold a mapping against that was built without a `type`, if not its default one."""
+        if "type" in cfg or "x-default-type" in schema:
+            return None
+        others = (entry for entry in self.catalog.entries(found.kind) if entry.qualified != found.qualified)
+        return other_type(cfg, derived, others, lambda entry: self._derive(entry, cfg, schema))
 
     def named(self, kind: str, instance: Any) -> Iterator[ValidationError]:
         """The keyword `x-type-name`: a component's bare name, whose arguments stand beside it."""

@@ -150,3 +150,16 @@ def test_their_signatures_are_checked(problems_in):
     assert problems_in(lines + "model: {type: Line, in_features: 3, out_features: 2}") == []
     (problem,) = problems_in(lines + "model: {type: Line, in_features: 3, out_feature: 2}")
     assert (problem.code, problem.suggestion) == ("unknown-key", "out_features")
+
+
+def test_a_function_is_a_transform_by_its_bare_name(problems_in, folder):
+    """What it requires is what it is called with."""
+    (folder / "model.py").write_text(
+        "from runner.registry import TRANSFORMS\n\n\n@TRANSFORMS.register_module()\ndef scaled(sample, by=2): ...\n"
+    )
+    text = IMPORTS + (
+        "model: {type: nn.ReLU}\ntest_cfg: {}\ntest_evaluator: {type: Accuracy}\ntest_dataloader:\n"
+        "  sampler: null\n  dataset: {type: BaseDataset, pipeline: [scaled, {type: scaled, by: 3}, {type: scaled, bye: 3}]}"
+    )
+    (problem,) = problems_in(text)
+    assert (problem.code, problem.path) == ("unknown-key", "test_dataloader.dataset.pipeline.2.bye")

@@ -132,7 +132,8 @@ NAMES = {
         bundle check codes explain render_json render_text require_valid
     """,
     "runner.visualization": """
-        BaseVisBackend LocalVisBackend Visualizer
+        BaseVisBackend LocalVisBackend MLflowVisBackend TensorboardVisBackend Visualizer WandbVisBackend
+        force_init_env
     """,
 }
 

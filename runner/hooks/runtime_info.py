@@ -15,6 +15,7 @@ from runner.optim import OptimWrapper
 
 if TYPE_CHECKING:
     from runner.runner import Runner
+    from runner.visualization import Visualizer
 
 __all__ = ["RuntimeInfoHook"]
 
@@ -25,6 +26,8 @@ class RuntimeInfoHook(Hook):
     Facts: `cfg, seed, experiment_name, runner_version, loop_stage, epoch, iter, max_epochs, max_iters, dataset_meta`.
     Scalars: `train/lr`, `train/base_lr` where there is one, `train/NAME` for each entry of the training step's
     outputs, `val/NAME` and `test/NAME` for each metric. Losses stay tensors: nothing waits for the device.
+
+    Its state in checkpoints holds that of the visualizer's backends, so that the curves of a resumed run go on.
     """
 
     priority = "VERY_HIGH"
@@ -34,9 +37,13 @@ class RuntimeInfoHook(Hook):
         self._inside_epoch = False
         self._keys: dict[str, str] = {}
         self._one_rate: OptimWrapper | None = None
+        self._visualizer: Visualizer | None = None
+        self._of_backends: dict[str, Any] | None = None
 
     def before_run(self, runner: Runner) -> None:
         """Record what the run is."""
+        self._visualizer = runner.visualizer
+        self._continue_curves()
         runner.message_hub.update_info_dict(
             {
                 "cfg": runner.cfg.pretty_text,
@@ -140,12 +147,21 @@ class RuntimeInfoHook(Hook):
         runner.message_hub.pop_info("loop_stage")
 
     def state_dict(self) -> dict[str, Any]:
-        """Whether the checkpoint was written in the middle of an epoch."""
-        return {"inside_epoch": self._inside_epoch}
+        """Whether the checkpoint was written in the middle of an epoch, and what the visualizer's backends need."""
+        backends = self._visualizer.state_dict() if self._visualizer is not None else {}
+        return {"inside_epoch": self._inside_epoch, **({"backends": backends} if backends else {})}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take back what `state_dict` returned."""
         self._inside_epoch = bool(state_dict["inside_epoch"])
+        self._of_backends = state_dict.get("backends")
+        self._continue_curves()
+
+    def _continue_curves(self) -> None:
+        """Hand the backends their states, once both are there: a run may be resumed before it begins."""
+        if self._visualizer is not None and self._of_backends:
+            self._visualizer.load_state_dict(self._of_backends)
+            self._of_backends = None
 
 
 def _record(runner: Runner, mode: str, metrics: Mapping[str, Any] | None) -> None:

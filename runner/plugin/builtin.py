@@ -112,7 +112,12 @@ _TABLE: dict[str, dict[str, str]] = {
     "metric": {"DumpResults": "runner.evaluator.dump:DumpResults"},
     "inferencer": {"DefaultInferencer": "runner.infer.default:DefaultInferencer"},
     "visualizer": {"Visualizer": "runner.visualization.visualizer:Visualizer"},
-    "vis_backend": {"LocalVisBackend": "runner.visualization.vis_backend:LocalVisBackend"},
+    "vis_backend": {
+        "LocalVisBackend": "runner.visualization.vis_backend:LocalVisBackend",
+        "MLflowVisBackend": "runner.visualization.mlflow_backend:MLflowVisBackend",
+        "TensorboardVisBackend": "runner.visualization.tensorboard:TensorboardVisBackend",
+        "WandbVisBackend": "runner.visualization.weights_and_biases:WandbVisBackend",
+    },
     "log_processor": {"LogProcessor": "runner.logging.log_processor:LogProcessor"},
 }
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import numpy as np
 import torch
@@ -16,9 +17,27 @@ from runner.visualization.png import encode_png
 if TYPE_CHECKING:
     from runner.config import Config
 
-__all__ = ["BaseVisBackend", "LocalVisBackend"]
+__all__ = ["BaseVisBackend", "LocalVisBackend", "as_number", "force_init_env"]
 
 _PLAIN: Final = (float, int)
+_T = TypeVar("_T")
+
+
+def force_init_env(old_func: Callable[..., _T]) -> Callable[..., _T]:
+    """Let a backend's method call `_init_env` first, the first time that any method so decorated is called.
+
+    Args:
+        old_func: A method of a backend that has `_init_env`.
+    """
+
+    @functools.wraps(old_func)
+    def wrapper(obj: BaseVisBackend, *args: Any, **kwargs: Any) -> _T:
+        if not obj._env_initialized:  # noqa: SLF001 - this function is a part of the class
+            obj._init_env()  # noqa: SLF001 - as above
+            obj._env_initialized = True  # noqa: SLF001 - as above
+        return old_func(obj, *args, **kwargs)
+
+    return wrapper
 
 
 class BaseVisBackend:
@@ -31,8 +50,35 @@ class BaseVisBackend:
         save_dir: Its folder; None takes the visualizer's.
     """
 
+    _env_initialized = False
+
     def __init__(self, save_dir: str | None = None) -> None:
         self.save_dir = save_dir
+
+    @property
+    def _save_dir(self) -> str | None:
+        # Under MMEngine's name, since backends that users wrote read it.
+        return self.save_dir
+
+    @_save_dir.setter
+    def _save_dir(self, save_dir: str | None) -> None:
+        self.save_dir = save_dir
+
+    def _init_env(self) -> None:
+        """Make what the backend needs; called by methods that are decorated with `force_init_env`."""
+
+    @property
+    def folder(self) -> Path:
+        """Its folder.
+
+        Raises:
+            ValueError: It was given none, and belongs to no visualizer with one.
+        """
+        if self.save_dir is None:
+            raise ValueError(
+                f"{type(self).__name__}: there is no folder to write to; give save_dir here or to the visualizer"
+            )
+        return Path(self.save_dir)
 
     @property
     def experiment(self) -> Any:
@@ -81,8 +127,22 @@ class BaseVisBackend:
             file_path: A further file, for backends that write files.
         """
 
+    def flush(self) -> None:
+        """Send what waits to be sent together; called when a run ends or fails."""
+
     def close(self) -> None:
         """Finish what was begun."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a later launch needs so that curves go on where a checkpoint was written: plain data."""
+        return {}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Take what `state_dict` returned when the checkpoint was written from which the run goes on.
+
+        Args:
+            state_dict: The state. What was added after it was made will be added again.
+        """
 
 
 class LocalVisBackend(BaseVisBackend):
@@ -119,17 +179,6 @@ class LocalVisBackend(BaseVisBackend):
     def experiment(self) -> LocalVisBackend:
         """The backend itself."""
         return self
-
-    @property
-    def folder(self) -> Path:
-        """Its folder.
-
-        Raises:
-            ValueError: It was given none, and belongs to no visualizer with one.
-        """
-        if self.save_dir is None:
-            raise ValueError("LocalVisBackend: there is no folder to write to; give save_dir here or to the visualizer")
-        return Path(self.save_dir)
 
     def add_config(self, config: Config) -> None:
         """Write the config as YAML.
@@ -185,7 +234,7 @@ class LocalVisBackend(BaseVisBackend):
             raise ValueError(
                 f"LocalVisBackend: file_path must end with .json and not be {self.scalar_save_file!r}, got {file_path!r}"
             )
-        values = {name: each if type(each) in _PLAIN else _number(name, each) for name, each in scalar_dict.items()}
+        values = {name: each if type(each) in _PLAIN else as_number(name, each) for name, each in scalar_dict.items()}
         values.setdefault("step", step)
         line = json.dumps(values)
         self._file(self.scalar_save_file).append(line)
@@ -204,9 +253,18 @@ class LocalVisBackend(BaseVisBackend):
             file.close()
 
 
-def _number(name: str, value: Any) -> float:
+def as_number(name: str, value: Any) -> float:
+    """A scalar as a Python number.
+
+    Args:
+        name: Its name, for the message.
+        value: A number, or a tensor or array that holds one.
+
+    Raises:
+        TypeError: It is no number.
+    """
     if isinstance(value, (torch.Tensor, np.ndarray, np.generic)):
         value = value.item()
     if not isinstance(value, (int, float)):
-        raise TypeError(f"LocalVisBackend: scalar '{name}' must be a number, got {type(value).__name__}")
+        raise TypeError(f"scalar '{name}' must be a number, got {type(value).__name__}")
     return value

@@ -181,6 +181,8 @@ class Visualizer(Canvas, Current):
                 yield self
             finally:
                 self.flush()
+                for backend in self.backends:
+                    backend.flush()
 
     def add_datasample(
         self,
@@ -267,6 +269,25 @@ class Visualizer(Canvas, Current):
             return None
         image = self.get_image() if drawn_img is None else drawn_img
         return self._window.show(image, win_name, wait_time, continue_key)
+
+    def state_dict(self) -> dict[str, Any]:
+        """What the backends need so that a resumed run's curves go on where they were, by their names; plain data."""
+        self.flush()
+        if not is_main_process():
+            return {}
+        states = {name: backend.state_dict() for name, backend in self._vis_backends.items()}
+        return {name: state for name, state in states.items() if state}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Take back what `state_dict` returned when the checkpoint was written.
+
+        Args:
+            state_dict: The backends' states; of backends that are not here any more they are left out.
+        """
+        self.flush()
+        for name, state in state_dict.items():
+            if is_main_process() and name in self._vis_backends:
+                self._vis_backends[name].load_state_dict(state)
 
     def close(self) -> None:
         """Send what is still queued, close every backend, and the window."""

@@ -103,19 +103,23 @@ def _images(data_batch: Any) -> Any:
     if isinstance(data_batch, Mapping):
         key = next((name for name in _INPUTS if name in data_batch), None)
         if key is not None:
-            return data_batch[key]
+            return _first_view(data_batch[key])
     elif isinstance(data_batch, (list, tuple)) and data_batch:
-        return data_batch[0]
+        return _first_view(data_batch[0])
     raise ValueError(
         f"VisualizationHook found no images in the batch, a {type(data_batch).__name__}; it takes (images, …) or a "
         f"mapping with one of {', '.join(_INPUTS)}"
     )
 
 
+def _first_view(images: Any) -> Any:
+    """The images as they are; where there are several views of each, the first."""
+    several = isinstance(images, (list, tuple)) and images
+    return images[0] if several and (isinstance(images[0], (list, tuple)) or images[0].ndim == 4) else images
+
+
 def _pixels(image: Any) -> np.ndarray[Any, Any]:
     """An image (C, H, W) as bytes (H, W, C): numbers from 0 to 1 are stretched to bytes, others from least to most."""
-    if isinstance(image, (list, tuple)) and image:
-        image = image[0]  # the first of several views
     array = torch.as_tensor(image).detach().cpu()
     if array.dim() == 2:
         array = array[None]

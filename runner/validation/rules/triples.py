@@ -23,3 +23,12 @@ def not_built_together(context: Context) -> Iterator[Problem]:
             f"give all of {', '.join(triple)}, or none"
         )
         yield context.problem("not-built-together", (given[0],), message)
+    yield from _augmentation(context)
+
+
+def _augmentation(context: Context) -> Iterator[Problem]:
+    """What makes several views of a sample, and what makes one prediction of theirs; `--tta` alone reads the two."""
+    for given, missing in (("tta_model", "tta_pipeline"), ("tta_pipeline", "tta_model")):
+        if context.has(given) and not context.has(missing) and not context.misspelt(missing):
+            message = f"{missing} is missing beside it, and --tta needs both"
+            yield context.problem("not-built-together", (given,), message, severity="warning")

@@ -11,6 +11,7 @@ mmengine_model = pytest.importorskip("mmengine.model")
 from mmengine.registry import MODELS as THEIR_MODELS  # noqa: E402
 from mmengine.runner import save_checkpoint  # noqa: E402
 
+import runner.analysis  # noqa: E402
 import runner.model as ours  # noqa: E402
 
 theirs = mmengine_model
@@ -173,3 +174,40 @@ def test_losses_are_parsed_alike():
     got = ours.BaseModel().parse_losses(losses)
     assert torch.equal(want[0], got[0])
     assert {key: value.item() for key, value in want[1].items()} == {key: value.item() for key, value in got[1].items()}
+
+
+class Convolutional(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU())
+        self.deep = nn.Sequential(nn.Conv2d(8, 8, 3, groups=8), nn.GroupNorm(2, 8), nn.ConvTranspose2d(8, 4, 2, 2))
+        self.more = nn.Sequential(nn.InstanceNorm2d(4, affine=True), nn.Upsample(scale_factor=2, mode="bilinear"))
+        self.pools = nn.ModuleList([nn.AdaptiveAvgPool2d(2), nn.AdaptiveAvgPool2d(1)])
+        self.head, self.norm = nn.Linear(16, 5), nn.LayerNorm(5)
+
+    def forward(self, x):
+        x = self.more(self.deep(self.stem(x)))
+        return self.norm(self.head(self.pools[0](x).flatten(1))) + self.pools[1](x).sum()
+
+
+class Attending(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.qkv, self.out = nn.Linear(8, 24), nn.Linear(8, 8, bias=False)
+
+    def forward(self, x):
+        q, k, v = self.qkv(x).chunk(3, -1)
+        return self.out((q @ k.transpose(1, 2)).softmax(-1) @ v) + torch.einsum("bnd,bmd->bnm", q, k).sum()
+
+
+@pytest.mark.parametrize("analyzer", ["FlopAnalyzer", "ActivationAnalyzer"])
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize(("make", "shape"), [(Convolutional, (2, 3, 10, 12)), (Attending, (2, 7, 8))])
+def test_a_model_counts_alike(analyzer, training, make, shape):
+    analysis = pytest.importorskip("mmengine.analysis")
+    model, inputs = make().train(training), (torch.rand(shape),)
+    want = getattr(analysis, analyzer)(model, inputs)
+    got = getattr(runner.analysis, analyzer)(model, inputs)
+    assert want.by_module() == got.by_module()
+    assert want.uncalled_modules() == got.uncalled_modules()
+    assert analysis.parameter_count(model) == runner.analysis.parameter_count(model)

@@ -86,6 +86,7 @@ class YamlHandler(BaseFileHandler):
         """
         _refuse(kwargs, ("allow_unicode", "default_flow_style", "indent", "sort_keys", "width"))
         writer = _yaml()
+        writer.sort_base_mapping_type_on_output = False  # they are sorted here, where a mix of types is no error
         writer.default_flow_style = kwargs.get("default_flow_style", False)
         writer.allow_unicode = kwargs.get("allow_unicode", True)
         if "indent" in kwargs:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 from typing import Any
+from weakref import WeakValueDictionary
 
 from runner.fileio.backend import BaseStorageBackend, PathLike, missing_package
 
 __all__ = ["LmdbBackend"]
+
+_environments: WeakValueDictionary[tuple[int, str, str], Any] = WeakValueDictionary()
+"""The databases that are open."""
 
 
 class LmdbBackend(BaseStorageBackend):
@@ -66,13 +70,15 @@ class LmdbBackend(BaseStorageBackend):
         return self.exists(filepath)
 
     def _open(self) -> Any:
-        import lmdb
+        import lmdb  # type: ignore[import-not-found,unused-ignore] # it may not be installed
 
-        # A database that is open in the parent must not be used by a forked worker.
+        # A database that is open in the parent must not be used by a forked worker, and a process opens it once.
         if self._client is None or self._process != os.getpid():
-            self._client = lmdb.open(
-                self.db_path, readonly=self.readonly, lock=self.lock, readahead=self.readahead, **self.kwargs
-            )
+            options = {"readonly": self.readonly, "lock": self.lock, "readahead": self.readahead, **self.kwargs}
+            key = (os.getpid(), os.path.realpath(self.db_path), repr(sorted(options.items())))
+            self._client = _environments.get(key)
+            if self._client is None:
+                self._client = _environments[key] = lmdb.open(self.db_path, **options)
             self._process = os.getpid()
         return self._client
 

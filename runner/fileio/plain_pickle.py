@@ -24,6 +24,7 @@ _CONTAINERS: dict[tuple[str, str], type[Any]] = {
         ("builtins", kind.__name__): kind
         for kind in (bytearray, bytes, complex, dict, frozenset, list, range, set, slice, tuple)
     },
+    ("builtins", "xrange"): range,
     ("collections", "OrderedDict"): OrderedDict,
 }
 _PLAIN = (str, bytes, int, float, bool, type(None))

@@ -27,7 +27,8 @@ class FsspecBackend(BaseStorageBackend):
         **options: The driver's own arguments (fsspec's `storage_options`).
 
     Raises:
-        StorageError: There is no such driver, the package that it needs is not installed, or it refuses an argument.
+        StorageError: There is no such driver; or, when it is first used, the package that it needs is not installed, or
+            it refuses an argument.
     """
 
     def __init__(self, protocol: str, **options: Any) -> None:
@@ -35,30 +36,15 @@ class FsspecBackend(BaseStorageBackend):
         self.options = options
         self._open: dict[str, Any] = {}
         self._process = os.getpid()
-        self._check()
+        from fsspec import available_protocols  # type: ignore[import-untyped] # it has no types
+
+        if protocol not in available_protocols():
+            raise StorageError(f"there is no storage backend '{protocol}': neither a plugin nor fsspec offers it")
 
     @property
     def name(self) -> str:
         """The class's name and the protocol."""
         return f"{type(self).__name__}({self.protocol})"
-
-    def _check(self) -> None:
-        """Say now, and not at the first file, that a driver is missing."""
-        from fsspec.registry import (  # type: ignore[import-untyped] # it has no types
-            get_filesystem_class,
-            known_implementations,
-        )
-
-        try:
-            get_filesystem_class(self.protocol)
-        except ValueError as error:
-            raise StorageError(
-                f"there is no storage backend '{self.protocol}': neither a plugin nor fsspec offers it"
-            ) from error
-        except ImportError as error:
-            home = known_implementations.get(self.protocol, {}).get("class", "").partition(".")[0]
-            packages = home if home and home != "fsspec" else (error.name or str(error))
-            raise missing_package(f"the backend '{self.protocol}'", packages) from error
 
     def _at(self, filepath: PathLike) -> tuple[Any, str]:
         """The driver, and the path as it takes it."""
@@ -77,16 +63,16 @@ class FsspecBackend(BaseStorageBackend):
         return driver, path
 
     def _driver(self, chain: str | None) -> Any:
-        import fsspec  # type: ignore[import-untyped] # it has no types
+        import fsspec
 
         try:
             if chain is None:
                 return fsspec.filesystem(self.protocol, **self.options)
             return fsspec.core.url_to_fs(chain, **self.options)[0]
         except ImportError as error:
-            raise missing_package(f"{chain or self.protocol}", error.name or str(error)) from error
+            raise missing_package(f"{chain or self.protocol}://", _package(self.protocol, error)) from error
         except (TypeError, ValueError) as error:
-            raise StorageError(f"the backend '{self.protocol}' refuses its arguments: {error}") from error
+            raise StorageError(f"the backend '{self.protocol}' can't be opened: {error}") from error
 
     def get(self, filepath: PathLike) -> bytes:
         """The file's bytes."""
@@ -247,6 +233,14 @@ class FsspecBackend(BaseStorageBackend):
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_open": {}}
+
+
+def _package(protocol: str, error: ImportError) -> str:
+    """What to install for a driver."""
+    from fsspec.registry import known_implementations  # type: ignore[import-untyped] # it has no types
+
+    home = str(known_implementations.get(protocol, {}).get("class", "")).partition(".")[0]
+    return home if home not in {"", "fsspec"} else error.name or str(error)
 
 
 def _listed(

@@ -13,6 +13,7 @@ from runner.checkpoint.store import CheckpointStore, note_latest_checkpoint
 from runner.errors import BuildError
 from runner.hooks.best import GREATER_KEYS, LESS_KEYS, Best, Rule, find_metric, infer_rule
 from runner.hooks.hook import Hook
+from runner.hooks.stores import LocalStore, backend_args_of, require_local
 from runner.kinds import Interval
 
 if TYPE_CHECKING:
@@ -37,14 +38,17 @@ class CheckpointHook(Hook):
         out_dir: Checkpoints go into a folder of this one, named like the work directory; by default into the work
             directory itself.
         max_keep_ckpts: How many periodic checkpoints are kept; -1 for all. The best ones do not count.
-        save_last: Whether the last epoch or iteration is saved whatever the interval.
+        save_last: Whether the last epoch or iteration is saved whatever the interval, also where the training is
+            stopped early.
         save_best: The metric, or the metrics, whose best checkpoint is kept as `best_<metric>_epoch_<n>.pth`, weights
             without the optimizer's state; `auto` is the first metric of the first validation.
         rule: Whether `greater` or `less` is better, for all metrics or one by one; by default told by their names.
         greater_keys: Names, or parts of names, of metrics of which more is better.
         less_keys: Names, or parts of names, of metrics of which less is better.
+        file_client_args: The older name of `backend_args`.
         filename_tmpl: The periodic files' name, with one `{}` for the number; by default `epoch_{}.pth` or
             `iter_{}.pth`.
+        backend_args: Where checkpoints are written: `{backend: local}`, which is the default.
         published_keys: After the training, the last and the best checkpoints are written once more with these parts
             alone, the file's digest in their names.
         save_begin: The epoch or iteration with which the periodic saves begin.
@@ -63,16 +67,19 @@ class CheckpointHook(Hook):
         save_optimizer: bool = True,
         save_param_scheduler: bool = True,
         out_dir: str | Path | None = None,
-        max_keep_ckpts: Annotated[int, Interval(ge=-1)] = -1,
+        max_keep_ckpts: Literal[-1] | Annotated[int, Interval(ge=1)] = -1,
         save_last: bool = True,
         save_best: str | list[str] | None = None,
         rule: Literal["greater", "less"] | list[Literal["greater", "less"]] | None = None,
         greater_keys: Sequence[str] | None = None,
         less_keys: Sequence[str] | None = None,
+        file_client_args: LocalStore | None = None,
         filename_tmpl: str | None = None,
+        backend_args: LocalStore | None = None,
         published_keys: str | list[str] | None = None,
         save_begin: Annotated[int, Interval(ge=0)] = 0,
     ) -> None:
+        require_local("CheckpointHook", out_dir, backend_args_of("CheckpointHook", file_client_args, backend_args))
         self.interval = interval
         self.by_epoch = by_epoch
         self.save_optimizer = save_optimizer
@@ -124,22 +131,18 @@ class CheckpointHook(Hook):
         if self.by_epoch:
             return
         if self.every_n_train_iters(runner, self.interval, self.save_begin) or (
-            self.save_last and self.is_last_train_iter(runner)
+            self.save_last and (self.is_last_train_iter(runner) or _is_stopped(runner))
         ):
-            step = runner.iter + 1
-            runner.logger.info("saving checkpoint at %d iterations", step)
-            self._save(runner, step, {"epoch": runner.epoch, "iter": step})
+            self._save(runner, runner.iter + 1, {"epoch": runner.epoch, "iter": runner.iter + 1})
 
     def after_train_epoch(self, runner: Runner) -> None:
         """Save, if it counts epochs and one is due."""
         if not self.by_epoch:
             return
         if self.every_n_epochs(runner, self.interval, self.save_begin) or (
-            self.save_last and self.is_last_train_epoch(runner)
+            self.save_last and (self.is_last_train_epoch(runner) or _is_stopped(runner))
         ):
-            step = runner.epoch + 1
-            runner.logger.info("saving checkpoint at %d epochs", step)
-            self._save(runner, step, {"epoch": step, "iter": runner.iter})
+            self._save(runner, runner.epoch + 1, {"epoch": runner.epoch + 1, "iter": runner.iter})
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
         """Save the best checkpoints, if a score is better than the best; not outside of a training."""
@@ -154,6 +157,14 @@ class CheckpointHook(Hook):
         # begins with this validation.
         for best in self.bests.values():
             self._improve(runner, best, metrics)
+
+    def after_val(self, runner: Runner) -> None:
+        """Save, if this validation has ended the training and what was trained last is not saved yet."""
+        if not (self._is_training and self.save_last and _is_stopped(runner)):
+            return
+        step = runner.epoch if self.by_epoch else runner.iter
+        if self.last_ckpt != self._path(step):
+            self._save(runner, step, {"epoch": runner.epoch, "iter": runner.iter})
 
     def after_train(self, runner: Runner) -> None:
         """Publish the last checkpoint and the best ones."""
@@ -190,6 +201,7 @@ class CheckpointHook(Hook):
 
     def _save(self, runner: Runner, step: int, meta: dict[str, Any]) -> None:
         """Save the periodic checkpoint, then delete the one that is too many."""
+        runner.logger.info("saving checkpoint at %d %s", step, "epochs" if self.by_epoch else "iterations")
         before = self.last_ckpt, self.keep_ckpt_ids
         self.last_ckpt = self._path(step)
         if self.max_keep_ckpts > 0:
@@ -304,8 +316,18 @@ class CheckpointHook(Hook):
                 f"CheckpointHook: filename_tmpl is {self.filename_tmpl!r}; it is a file's name with one {{}} for the "
                 "epoch or iteration: 'epoch_{}.pth'"
             )
+        if self.max_keep_ckpts == 0 or self.max_keep_ckpts < -1:
+            raise BuildError(
+                f"CheckpointHook: max_keep_ckpts is {self.max_keep_ckpts}; give how many are kept, or -1 for all of them. A "
+                "run without periodic checkpoints has interval: -1 and save_last: false"
+            )
         if self.save_begin < 0:
             raise BuildError(f"CheckpointHook: save_begin is {self.save_begin}; it can't be negative")
+
+
+def _is_stopped(runner: Runner) -> bool:
+    """Whether a hook has ended the training early."""
+    return bool(getattr(runner.train_loop, "stop_training", False))
 
 
 def _names(parameter: str, value: str | Sequence[str] | None) -> tuple[str, ...]:

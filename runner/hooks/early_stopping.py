@@ -34,6 +34,7 @@ class EarlyStoppingHook(Hook):
     Attributes:
         best_score: The best score so far; the worst possible one as long as there is none.
         wait_count: Validations since then.
+        last_score: The newest score; None before the first validation.
     """
 
     priority = "LOWEST"
@@ -59,12 +60,15 @@ class EarlyStoppingHook(Hook):
         self.stopping_threshold = stopping_threshold
         self.best_score = -inf if self.rule == "greater" else inf
         self.wait_count = 0
+        self.last_score: float | None = None
 
     def before_train(self, runner: Runner) -> None:
         """Make sure that the training can be ended."""
         if not hasattr(runner.train_loop, "stop_training"):
             name = type(runner.train_loop).__name__
             raise BuildError(f"EarlyStoppingHook sets the training loop's 'stop_training', and {name} has none; add it")
+        # A checkpoint that was saved after the last validation does not lead to another one.
+        self._stop_if_due(runner)
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
         """Look at the score, and maybe end the training."""
@@ -75,34 +79,53 @@ class EarlyStoppingHook(Hook):
             runner.logger.warning("this validation does not count: %s", message)
             return
         assert metrics is not None
-        reason = self._judge(float(metrics[self.monitor]))
-        if reason is not None:
-            runner.train_loop.stop_training = True
-            runner.logger.info("training stops early: %s", reason)
+        self.last_score = float(metrics[self.monitor])
+        self._count(self.last_score)
+        self._stop_if_due(runner)
 
     def state_dict(self) -> dict[str, Any]:
-        """The best score and the validations since then."""
-        return {"best_score": self.best_score, "wait_count": self.wait_count}
+        """The best score, the validations since then, and the last score."""
+        return {"best_score": self.best_score, "wait_count": self.wait_count, "last_score": self.last_score}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take back what `state_dict` returned."""
-        self.best_score, self.wait_count = float(state_dict["best_score"]), int(state_dict["wait_count"])
+        self.best_score, self.wait_count = state_dict["best_score"], state_dict["wait_count"]
+        self.last_score = state_dict["last_score"]
 
-    def _judge(self, score: float) -> str | None:
-        """Count a score; why it ends the training, if it does."""
-        if self.check_finite and not isfinite(score):
-            return f"{self.monitor} is {score}; the best was {self.best_score:g}"
-        if self.stopping_threshold is not None and self._is_beyond(score, self.stopping_threshold):
+    def _count(self, score: float) -> None:
+        """Take a score as the best one, or wait for another."""
+        if self._is_not_finite(score):
+            return
+        if self._is_beyond_threshold(score):
             self.best_score = score
-            return f"{self.monitor} is {score:g}, {self.rule} than {self.stopping_threshold:g}"
+            return
         delta = self.min_delta if self.rule == "greater" else -self.min_delta
-        if not isnan(score) and not self._is_beyond(self.best_score + delta, score):
+        if isnan(score) or self._is_better(self.best_score + delta, score):
+            self.wait_count += 1
+        else:
             self.best_score, self.wait_count = score, 0
-            return None
-        self.wait_count += 1
-        if self.wait_count < self.patience:
-            return None
-        return f"{self.monitor} was not better than {self.best_score:g} in the last {self.wait_count} validations"
 
-    def _is_beyond(self, one: float, other: float) -> bool:
+    def _stop_if_due(self, runner: Runner) -> None:
+        """End the training, if the last score does."""
+        score = self.last_score
+        if score is None:
+            return
+        if self._is_not_finite(score):
+            reason = f"{self.monitor} is {score}; the best was {self.best_score:g}"
+        elif self._is_beyond_threshold(score):
+            reason = f"{self.monitor} is {score:g}, {self.rule} than {self.stopping_threshold:g}"
+        elif self.wait_count >= self.patience:
+            reason = f"{self.monitor} was not better than {self.best_score:g} in the last {self.wait_count} validations"
+        else:
+            return
+        runner.train_loop.stop_training = True
+        runner.logger.info("training stops early: %s", reason)
+
+    def _is_not_finite(self, score: float) -> bool:
+        return self.check_finite and not isfinite(score)
+
+    def _is_beyond_threshold(self, score: float) -> bool:
+        return self.stopping_threshold is not None and self._is_better(score, self.stopping_threshold)
+
+    def _is_better(self, one: float, other: float) -> bool:
         return one > other if self.rule == "greater" else one < other

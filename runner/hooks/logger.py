@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from time import perf_counter
@@ -12,13 +11,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import numpy as np
 import torch
 
+from runner.fileio import get_file_backend
 from runner.hooks.hook import Hook
+from runner.hooks.stores import backend_args_of
 from runner.kinds import Interval
 from runner.logging.console import ProgressLine, summary
 from runner.logging.log_processor import LogProcessor
 from runner.logging.memory import peak_memory
 
 if TYPE_CHECKING:
+    from runner.fileio import BackendArgs
     from runner.runner import Runner
 
 __all__ = ["LoggerHook"]
@@ -39,8 +41,10 @@ class LoggerHook(Hook):
         out_dir: A folder to copy the logs to after the run; they go to a folder in it named as the work directory.
         out_suffix: Which files are copied: those whose names end so.
         keep_local: Keep the copied files in the work directory too.
+        file_client_args: The older name of `backend_args`.
         log_metric_by_epoch: Give validation metrics the epoch as their step, else the iteration. A log processor that
             counts in iterations makes it the iteration in any case.
+        backend_args: What the driver of `out_dir` needs, where that is a remote store (`s3://…`).
         min_line_seconds: Seconds from one line of training to the next at least, since a person reads no more. The
             scalars are recorded at each interval whatever the time, and handed to the visualizer's backends with the
             next line, before a checkpoint, or when training ends or fails. The last line of an epoch does not wait.
@@ -56,7 +60,9 @@ class LoggerHook(Hook):
         out_dir: str | Path | None = None,
         out_suffix: str | Sequence[str] = (".json", ".jsonl", ".log", ".py", ".yaml"),
         keep_local: bool = True,
+        file_client_args: BackendArgs | None = None,
         log_metric_by_epoch: bool = True,
+        backend_args: BackendArgs | None = None,
         min_line_seconds: Annotated[float, Interval(ge=0)] = 0.1,
     ) -> None:
         if interval < 1 or interval_exp_name < 1:
@@ -68,7 +74,10 @@ class LoggerHook(Hook):
         self.interval = interval
         self.ignore_last = ignore_last
         self.interval_exp_name = interval_exp_name
-        self.out_dir = Path(out_dir) if out_dir is not None else None
+        self.out_dir = str(out_dir) if out_dir is not None else None
+        self.backend_args = backend_args_of("LoggerHook", file_client_args, backend_args)
+        if self.backend_args is not None and out_dir is None:
+            raise ValueError("LoggerHook: backend_args are for out_dir, which is not given")
         self.out_suffix = (out_suffix,) if isinstance(out_suffix, str) else tuple(out_suffix)
         self.keep_local = keep_local
         self.log_metric_by_epoch = log_metric_by_epoch
@@ -215,7 +224,8 @@ class LoggerHook(Hook):
             self._trained = None
         runner.visualizer.close()
         if self.out_dir is not None and runner.rank == 0:
-            self._copy_logs(runner, self.out_dir / Path(runner.work_dir).name)
+            backend = get_file_backend(self.out_dir, backend_args=self.backend_args)
+            self._copy_logs(runner, backend, backend.join_path(self.out_dir, Path(runner.work_dir).name))
 
     def _clear_progress(self, runner: Runner) -> None:
         if self._progress is not None:
@@ -242,14 +252,13 @@ class LoggerHook(Hook):
         rows["logs and scalars"] = str(runner.log_dir)
         return rows
 
-    def _copy_logs(self, runner: Runner, target: Path) -> None:
+    def _copy_logs(self, runner: Runner, backend: Any, target: str) -> None:
         source = Path(runner.log_dir)
         runner.logger.info("Copying the logs to %s", target)
         for file in sorted(source.rglob("*")):
             if file.is_file() and file.name.endswith(self.out_suffix):
-                copy = target / source.name / file.relative_to(source)
-                copy.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(file, copy)
+                copy = backend.join_path(target, source.name, file.relative_to(source).as_posix())
+                backend.copyfile_from_local(str(file), copy)
                 if not self.keep_local:
                     file.unlink()
         if not self.keep_local:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import logging
 import math
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -29,6 +30,7 @@ class Run:
         self.work_dir, self.max_epochs, self.max_iters = str(work_dir), max_epochs, max_epochs * self.per_epoch
         self.epoch = self.iter = self.rank = 0
         self.message_hub, self.logger = Hub(), logging.getLogger("test")
+        self.train_loop = SimpleNamespace(stop_training=False)
         self.hook = CheckpointHook(**options)
         self.hooks = HookList([self.hook])
         self.scores = scores or {}
@@ -121,6 +123,11 @@ def test_out_dir(tmp_path):
     run.train()
     assert sorted(path.name for path in (tmp_path / "big" / "work").glob("*.pth")) == ["epoch_3.pth", "epoch_6.pth"]
     assert CheckpointStore(tmp_path / "work").newest() == tmp_path / "big" / "work" / "epoch_6.pth"
+
+
+@pytest.mark.parametrize("where", [{"backend_args": {"backend": "local"}}, {"file_client_args": {"backend": "disk"}}])
+def test_the_file_system_may_be_named(tmp_path, where):
+    assert Run(tmp_path, **where).train().files() == ["epoch_6.pth"]
 
 
 def test_the_old_one_goes_only_after_the_new_one_is_whole(tmp_path):
@@ -279,6 +286,11 @@ class TestPublish:
         ({"filename_tmpl": "../epoch_{}.pth"}, "a file's name"),
         ({"save_begin": -1}, "can't be negative"),
         ({"published_keys": ["a", "a"]}, "twice"),
+        ({"max_keep_ckpts": 0}, "max_keep_ckpts is 0; give how many are kept, or -1 for all"),
+        ({"out_dir": "s3://bucket/runs"}, "can't be written to s3://bucket/runs yet"),
+        ({"backend_args": {"backend": "s3"}}, "can't be written to the backend 's3' yet"),
+        ({"file_client_args": {"backend": "petrel"}}, "can't be written to the backend 'petrel' yet"),
+        ({"backend_args": {}, "file_client_args": {}}, "give one of them"),
     ],
 )
 def test_mistakes_are_found_when_it_is_built(options, message):

@@ -74,7 +74,20 @@ def test_a_resumed_run_ends_where_the_other_does(tmp_path: Path, epoch: int) -> 
     ours, theirs = (
         next(each for each in run.hooks if isinstance(each, EarlyStoppingHook)) for run in (resumed, straight)
     )
-    assert ours.state_dict() == theirs.state_dict() == {"best_score": 0.3, "wait_count": 3}
+    assert ours.state_dict() == theirs.state_dict() == {"best_score": 0.3, "wait_count": 3, "last_score": 0.37}
+
+
+@pytest.mark.parametrize("by_epoch", [True, False])
+def test_what_was_trained_last_is_saved(tmp_path: Path, by_epoch: bool) -> None:
+    checkpoint = {"checkpoint": {"interval": 4, "by_epoch": by_epoch}}
+    runner = run(tmp_path, RISING, {"patience": 3}, default_hooks=checkpoint)
+    names = [path.name for path in tmp_path.glob("*.pth")]
+    assert sorted(names) == (
+        ["epoch_4.pth", "epoch_5.pth"] if by_epoch else ["iter_10.pth", "iter_4.pth", "iter_8.pth"]
+    )
+    assert run(tmp_path, RISING, {"patience": 3}, default_hooks=checkpoint, resume=True).epoch == runner.epoch == 5
+    run(tmp_path / "not", RISING, {"patience": 3}, default_hooks={"checkpoint": {"interval": 4, "save_last": False}})
+    assert [path.name for path in (tmp_path / "not").glob("*.pth")] == ["epoch_4.pth"]
 
 
 def test_a_run_that_was_stopped_goes_on_with_more_patience(tmp_path: Path) -> None:

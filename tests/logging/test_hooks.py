@@ -11,6 +11,8 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from runner import fileio
+from runner.errors import BuildError
 from runner.hooks import HookList, IterTimerHook, LoggerHook, RuntimeInfoHook
 from runner.logging import Console, LogProcessor, MessageHub
 from runner.optim import OptimWrapper
@@ -305,6 +307,27 @@ def test_logs_are_copied(training, tmp_path, keep_local):
     local = tmp_path / "20260101_000000"
     assert (local / "vis_data" / "scalars.json").exists() is keep_local
     assert (local / "20260101_000000.log").exists()
+
+
+@pytest.mark.parametrize("where", [{}, {"backend_args": {"backend": "memory"}}])
+def test_logs_are_copied_to_a_store(training, tmp_path, where):
+    out_dir = f"{'' if where else 'memory://'}/store-of-logs-{bool(where)}"
+    training.hooks(out_dir=out_dir, out_suffix=".json", **where).begin()
+    training.epoch()
+    training.end()
+    copy = f"{out_dir}/{tmp_path.name}/20260101_000000/vis_data/scalars.json"
+    assert fileio.get(copy, **where) == (tmp_path / "20260101_000000" / "vis_data" / "scalars.json").read_bytes()
+
+
+def test_the_older_name_means_the_same(training, tmp_path):
+    training.hooks(out_dir=tmp_path / "out", file_client_args={"backend": "disk"}, out_suffix=".json").begin()
+    training.epoch()
+    training.end()
+    assert list((tmp_path / "out").rglob("scalars.json"))
+    with pytest.raises(BuildError, match="give one of them"):
+        LoggerHook(out_dir="out", file_client_args={}, backend_args={})
+    with pytest.raises(ValueError, match="for out_dir, which is not given"):
+        LoggerHook(backend_args={"backend": "local"})
 
 
 def test_logs_are_not_thrown_away():

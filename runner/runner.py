@@ -25,6 +25,7 @@ from runner.evaluator import Evaluator
 from runner.hooks import Hook, HookList
 from runner.logging import LogProcessor, MessageHub, MMLogger
 from runner.loops import BaseLoop, EvaluationLoop, TrainLoop
+from runner.loops.interruption import pick_up
 from runner.model import BaseDataPreprocessor
 from runner.optim import OptimWrapper
 from runner.optim.scheduler import _ParamScheduler
@@ -146,6 +147,7 @@ class Runner:
         self._initialized = False
         self._resumed = False
         self._is_ready = False
+        self._is_training = False
         self.train_dataloader, self.val_dataloader, self.test_dataloader = (
             train_dataloader,
             val_dataloader,
@@ -317,7 +319,11 @@ class Runner:
     def _build_loop(self, cfg: Any, dataloader: Any, path: Any, **more: Any) -> Any:
         if isinstance(cfg, BaseLoop):
             return cfg
-        return self.builder.build("loop", cfg, path, runner=self, dataloader=dataloader, **more)
+        loop = self.builder.build("loop", cfg, path, runner=self, dataloader=dataloader, **more)
+        metainfo = getattr(getattr(loop.dataloader, "dataset", None), "metainfo", None)
+        if metainfo is not None:
+            self.visualizer.dataset_meta = metainfo
+        return loop
 
     def build_dataloader(self, dataloader: DataLoader[Any] | dict[str, Any]) -> DataLoader[Any]:
         """Build a loader whose fetches are keyed, from a mapping or from the user's own loader."""
@@ -349,7 +355,10 @@ class Runner:
             fn_name: The point's name.
             **kwargs: What the point is given beside the runner.
         """
-        if fn_name == "after_train_iter":
+        loop = self._train_loop
+        if fn_name == "before_train_iter" and loop is not None:
+            loop.in_step = True
+        elif fn_name == "after_train_iter":
             self.streams.leave_step()
         outer = self.finishing
         self.finishing = _FINISHING.get(fn_name, outer)
@@ -357,6 +366,8 @@ class Runner:
         self.finishing = outer
         if fn_name == "before_train_iter":
             self.streams.enter_step(self.iter)
+        elif fn_name == "after_train_iter" and loop is not None:
+            loop.in_step = False
 
     # ---- running -----------------------------------------------------------------------------------------------------
 
@@ -376,10 +387,14 @@ class Runner:
         """Run the loop to its end; where a hook asks for that, go on from a checkpoint."""
         while True:
             try:
-                return loop.run()
+                self._is_training = True
+                model = loop.run()
             except GoBack as request:
                 self.finishing = None
                 self.resume(request.checkpoint)
+            else:
+                self._is_training = False
+                return model
 
     def prepare_training(self) -> TrainLoop:
         """Build what training takes, initialize or load the weights, and compile: all that comes before the first step.
@@ -398,6 +413,9 @@ class Runner:
             assemble.checkpoint_activations(self.unwrapped_model, self._fields["activation_checkpointing"])
             assemble.log_size(self)
         self._load_or_resume()
+        if self._is_training:
+            self._is_training = False
+            pick_up(self)
         if is_first and not self._resumed:
             self.optim_wrapper.initialize_count_status(self.unwrapped_model, 0, loop.max_iters)
         if is_first:

@@ -19,6 +19,7 @@ from runner.checkpoint.store import CheckpointStore
 from runner.checkpoint.weights import load_state_dict
 from runner.config import Config, compose
 from runner.dataset import DataLoader
+from runner.dist.roll_call import roll_call
 from runner.errors import CheckpointError
 from runner.optim.scheduler import restore_schedulers
 
@@ -41,6 +42,7 @@ def save(
     meta: Mapping[str, Any],
 ) -> None:
     """Write a checkpoint. Every rank calls this, since each has generators of its own; rank 0 writes."""
+    roll_call("save_checkpoint", runner.logger.warning)
     runner.hooks.call(runner, "before_save")
     loop = runner.train_loop
     # What is over once the hook point that we are in is over.
@@ -86,6 +88,7 @@ def _meta(runner: Runner, epoch: int, iteration: int) -> dict[str, Any]:
         "max_epochs": runner.max_epochs,
         "max_iters": runner.max_iters,
         "conditions": _conditions(runner),
+        "validated": runner.finishing is None and not (runner.val_loop is not None and runner.val_loop.is_measuring),
     }
 
 
@@ -106,7 +109,8 @@ def _data(runner: Runner, epoch: int) -> dict[str, Any] | None:
     if not isinstance(loader, DataLoader):
         return None
     is_over = runner.finishing == "epoch" and loop.epochs_are_passes and epoch > loader.position.epoch
-    return dict(loader.state_dict(finished_epoch=is_over))
+    # At `before_train_iter` a batch was taken, and nothing was done with it.
+    return dict(loader.state_dict(finished_epoch=is_over, pending=loop.in_step and runner.finishing is None))
 
 
 def _of_this_rank(runner: Runner, epoch: int) -> dict[str, Any]:
@@ -230,6 +234,9 @@ def _restore_position(runner: Runner, checkpoint: Mapping[str, Any]) -> None:
     loader: Any = loop.dataloader
     epoch, iteration = meta.get("epoch", 0), meta.get("iter", 0)
     loop.restore(epoch, iteration)
+    validated = meta.get("validated", False)
+    if validated:
+        loop.skip_validation()
     ranks = checkpoint.get("ranks", ())
     # At another world size the position is all that ranks have in common.
     state = ranks[runner.rank]["data"] if len(ranks) == runner.world_size else checkpoint.get("data")
@@ -241,20 +248,23 @@ def _restore_position(runner: Runner, checkpoint: Mapping[str, Any]) -> None:
         if loop.epochs_are_passes and was not in {0, length}:
             before = epoch * was + min(state["batch"], was)
             now = epoch * length + min(loader.first_batch, length)
-            _count_anew(runner, round(iteration * now / before) if before else 0)
+            _count_anew(runner, round(iteration * now / before) if before else 0, validated=validated)
         return
     if isinstance(loader, DataLoader):
         loader.set_epoch(epoch)
     if loop.epochs_are_passes and 0 < iteration - epoch * len(loader) < len(loader):
         runner.logger.warning(f"epoch {epoch + 1} begins anew: where in it the run was saved is not known")
-        _count_anew(runner, epoch * len(loader))
+        _count_anew(runner, epoch * len(loader), validated=validated)
 
 
-def _count_anew(runner: Runner, iteration: int) -> None:
+def _count_anew(runner: Runner, iteration: int, *, validated: bool) -> None:
     """Count as many iterations as there would be at this place, so that the run ends with `max_iters`."""
     if iteration != runner.iter:
         runner.logger.warning(f"iteration {runner.iter} of the saved run counts as {iteration} of this one")
-        runner.train_loop.restore(runner.epoch, iteration)
+        loop = runner.train_loop
+        loop.restore(runner.epoch, iteration)
+        if validated:
+            loop.skip_validation()
 
 
 def _restore_the_rest(runner: Runner, checkpoint: Mapping[str, Any]) -> None:

@@ -22,6 +22,9 @@ class BaseLoop(ABC):
 
     Attributes:
         epochs_are_passes: Whether each epoch is a pass over the data, so that its end is the data's end too.
+        in_step: Whether a batch was taken whose step is not finished: from before the hooks of `before_train_iter` until
+            after those of `after_train_iter`.
+        is_measuring: Whether a validation or test has begun whose metrics are not there yet.
 
     Args:
         runner: The runner that the loop belongs to.
@@ -29,6 +32,8 @@ class BaseLoop(ABC):
     """
 
     epochs_are_passes: ClassVar[bool] = True
+    in_step: bool = False
+    is_measuring: bool = False
     max_epochs: Any
     max_iters: Any
 
@@ -55,6 +60,9 @@ class BaseLoop(ABC):
         """Go on after `iteration` steps, `epoch` whole epochs."""
         self._epoch = epoch
         self._iter = iteration
+
+    def skip_validation(self) -> None:  # noqa: B027 - not every loop validates
+        """Told after `restore` where no validation of that position is due any more; a loop that makes one heeds it."""
 
     @abstractmethod
     def run(self) -> Any:

@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader
 from runner.dataset import DataLoader as KeyedDataLoader
 from runner.evaluator import Evaluator
 from runner.loops.base import BaseLoop
+from runner.loops.losses import Losses
 
 if TYPE_CHECKING:
     from runner.runner import Runner
@@ -20,6 +21,13 @@ __all__ = ["EvaluationLoop", "TestLoop", "ValLoop"]
 
 class EvaluationLoop(BaseLoop):
     """Go through a data set once and measure.
+
+    A model may give its losses too: where the last of its outputs is a data element with nothing but `loss`, a mapping of
+    tensors or lists of them, that one is kept from the metrics, and the means over all batches and ranks join the metrics
+    under their names. The sum of those whose name contains `loss` joins them as `val_loss` or `test_loss`.
+
+    Attributes:
+        losses: What such outputs have given so far.
 
     Args:
         runner: The runner that the loop belongs to.
@@ -44,6 +52,7 @@ class EvaluationLoop(BaseLoop):
         if metainfo is not None:
             self.evaluator.dataset_meta = metainfo
         self.fp16 = fp16
+        self.losses = Losses()
 
     def run(self) -> dict[str, Any]:
         """Measure; returns the metrics. Called by a hook amid the steps of an epoch, it leaves the model in training."""
@@ -51,9 +60,11 @@ class EvaluationLoop(BaseLoop):
         is_amid_steps = runner.finishing == "iter" and runner.model.training
         # Keyed apart and alike each time, so that a run that was resumed draws here what the uninterrupted one drew.
         runner.streams.enter_phase(self.mode, runner.iter)
+        self.is_measuring = True
         runner.call_hook(f"before_{self.mode}")
         runner.call_hook(f"before_{self.mode}_epoch")
         metrics = self.measure()
+        self.is_measuring = False
         runner.call_hook(f"after_{self.mode}_epoch", metrics=metrics)
         runner.call_hook(f"after_{self.mode}")
         if is_amid_steps:
@@ -65,10 +76,14 @@ class EvaluationLoop(BaseLoop):
         if isinstance(self.dataloader, KeyedDataLoader):
             self.dataloader.set_epoch(0)
         self.runner.model.eval()
+        self.losses.clear()
+        for metric in self.evaluator.metrics:
+            metric.results.clear()  # of a pass that was interrupted
         with torch.no_grad():
             for idx, data_batch in enumerate(self.dataloader):
                 self.run_iter(idx, data_batch)
-        return self.evaluator.evaluate(_samples(self.dataloader))
+        metrics = self.evaluator.evaluate(_samples(self.dataloader))
+        return {**metrics, **self.losses.means(f"{self.mode}_loss")}
 
     def run_iter(self, idx: int, data_batch: Any) -> None:
         """One batch; what a custom loop overrides.
@@ -80,7 +95,7 @@ class EvaluationLoop(BaseLoop):
         runner = self.runner
         runner.call_hook(f"before_{self.mode}_iter", batch_idx=idx, data_batch=data_batch)
         with torch.no_grad(), torch.autocast(runner.device.type, enabled=self.fp16):
-            outputs = self.step(data_batch)
+            outputs = self.losses.take(self.step(data_batch))
         self.evaluator.process(data_samples=outputs, data_batch=data_batch)
         runner.call_hook(f"after_{self.mode}_iter", batch_idx=idx, data_batch=data_batch, outputs=outputs)
 

@@ -85,6 +85,11 @@ class TrainLoop(BaseLoop):
         """Go on after `iteration` steps, `epoch` whole epochs."""
         super().restore(epoch, iteration)
         self._resumed = True
+        self.in_step = False
+
+    def skip_validation(self) -> None:
+        """Go on with the next step: the validation that follows the restored position was made before."""
+        self._resumed = False
 
     def run_step(self, idx: int, data_batch: Any) -> None:
         """One training step with its hooks: the data in, the weights changed, the counter up.
@@ -94,6 +99,7 @@ class TrainLoop(BaseLoop):
             data_batch: What the loader gave.
         """
         runner, hooks = self._runner, self._runner.hooks
+        self.in_step = True
         for method in hooks.at("before_train_iter"):
             method(runner, batch_idx=idx, data_batch=data_batch)
         runner.streams.enter_step(self._iter)
@@ -104,6 +110,7 @@ class TrainLoop(BaseLoop):
             method(runner, batch_idx=idx, data_batch=data_batch, outputs=outputs)
         runner.finishing = None
         self._iter += 1
+        self.in_step = False
 
     def finish_epoch(self) -> None:
         """Call the hooks of an epoch's end, and count it."""
@@ -122,8 +129,9 @@ class TrainLoop(BaseLoop):
         return enumerate(self.dataloader)
 
     def decide_val_interval(self, position: int) -> None:
-        """Take the interval that `dynamic_intervals` sets for an epoch or iteration."""
-        self.val_interval = self._intervals[bisect.bisect_right(self._milestones, position) - 1]
+        """Take the interval that `dynamic_intervals` sets after so many epochs or iterations."""
+        # As MMEngine counts: the interval of the epoch, or iteration, that comes next.
+        self.val_interval = self._intervals[bisect.bisect_right(self._milestones, position + 1) - 1]
 
     def is_validation_due(self, position: int, end: int) -> bool:
         """Whether a validation follows the epoch or iteration number `position` (from 1) of `end`."""

@@ -92,7 +92,7 @@ ACTIVATIONS: dict[str, Callable[[Call], int]] = dict.fromkeys(
 """The sizes of outputs that are counted, by the operator's short name: those of convolutions and products."""
 
 _MOVES = """
-    _to_copy arange bernoulli_ cat clamp clamp_ clone constant_pad_nd copy_ detach empty empty_like empty_permuted eq fill_
+    _to_copy _unsafe_view arange bernoulli_ cat clamp clamp_ clone constant_pad_nd copy_ detach empty embedding empty_like empty_permuted eq fill_
     flip full full_like gather ge gt index index_put_ index_select le lift_fresh lt masked_fill max max_pool2d_with_indices
     native_dropout ne new_empty new_full new_ones new_zeros nonzero ones ones_like randn relu relu_ repeat roll scalar_tensor
     split split_with_sizes stack topk tril triu where zero_ zeros zeros_like

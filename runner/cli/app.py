@@ -31,6 +31,7 @@ COMMANDS: Mapping[str, str] = {
     "show": "Print a composed config, or a part of it, with where each value came from.",
     "diff": "Print what differs between two composed configs, with where each value came from.",
     "plan": "Show what a run will do: its schedules, when it validates and saves, and its hooks in calling order.",
+    "summary": "Print a model's parameters, FLOPs and activations by module, for a real sample.",
     "format": "Put the fields of configs in order, and indent them alike, in place.",
     "schema": "Print the JSON Schema of configs, with every installed component.",
     "components": "List the components on offer.",

@@ -148,13 +148,14 @@ class WandbVisBackend(BaseVisBackend):
 
     @property
     def run(self) -> Run:
-        """W&B's run, begun when something is first added."""
-        if self._run is None:
-            import wandb
+        """W&B's run, begun when something is first added, and again where another one took its place in this process."""
+        import wandb
 
+        if self._run is None or self._run is not wandb.run:
             folder = self.folder
             folder.mkdir(parents=True, exist_ok=True)
-            arguments: dict[str, Any] = {"dir": str(folder), **self._init_kwargs}
+            # A run that is still active in this process is another one's, or one that failed.
+            arguments: dict[str, Any] = {"dir": str(folder), "reinit": True, **self._init_kwargs}
             goes_on = self._identity is not None
             if goes_on:
                 arguments.setdefault("id", self._identity)

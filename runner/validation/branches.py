@@ -54,8 +54,8 @@ def misspelt_type(instance: Mapping[str, Any]) -> str | None:
     """The key that must have been meant to be `type`: `typ`, `tpye`, `Type`."""
     if "type" in instance:
         return None
-    near = (key for key, value in instance.items() if isinstance(value, str) and nearest(key, ["type"], cutoff=0.75))
-    return next(near, None)
+    texts = (key for key, value in instance.items() if isinstance(value, str) and key != "dtype")  # a word of its own
+    return next((key for key in texts if nearest(key, ["type"], cutoff=0.75)), None)
 
 
 def flat(branches: Sequence[Schema]) -> Iterator[Schema]:

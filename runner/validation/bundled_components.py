@@ -195,13 +195,18 @@ class Choices:
             )
 
     def _described(self, entry: Entry, extra: Mapping[str, Schema]) -> Schema:
+        own = self._own(entry, extra)
+        return self._with_named(own) if "properties" in own else own
+
+    def _own(self, entry: Entry, extra: Mapping[str, Schema]) -> Schema:
+        """A component's own arguments, without those of one that it names."""
         signature, summary = self._signature(entry)
         if signature is None:
             # An editor goes on without what `runner plugins` reports.
             return {"title": entry.name, "description": summary, "type": "object"}
         if entry.kind == "optim_wrapper":
             extra = {**extra, "paramwise_cfg": self._paramwise()}
-        return {"description": summary, **self._with_named(component_schema(entry, signature, extra))}
+        return {"description": summary, **component_schema(entry, signature, extra)}
 
     def _with_named(self, own: Schema) -> Schema:
         """With the arguments of any component that an argument may name: which one it does is the validator's business."""
@@ -216,7 +221,7 @@ class Choices:
     def _any_of_these(self, entries: Sequence[Entry]) -> Schema:
         """The arguments of several components as those of one."""
         found: dict[str, list[Schema]] = {}
-        described = [self._described(entry, {}) for entry in entries]
+        described = [self._own(entry, {}) for entry in entries]
         for schema in described:
             for key, argument in schema.get("properties", {}).items():
                 known = found.setdefault(key, [])

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 from runner.errors import Problem
 from runner.validation.rules.arguments import exclusive_arguments
+from runner.validation.rules.averages import exclusive_hooks
 from runner.validation.rules.batch_size import base_batch_size
 from runner.validation.rules.clipping import clipping_limit
 from runner.validation.rules.context import Context, Marks, origin_of
@@ -23,11 +24,13 @@ from runner.validation.rules.loaders import (
 )
 from runner.validation.rules.loops import type_and_by_epoch
 from runner.validation.rules.milestones import scheduler_milestones
-from runner.validation.rules.monitors import metric_without_validation, unknown_metric
-from runner.validation.rules.optimizers import custom_key_pattern, optimizer_name
+from runner.validation.rules.monitors import metric_direction, metric_without_validation, unknown_metric
+from runner.validation.rules.optimizers import custom_key_pattern, optimizer_arguments, optimizer_name
 from runner.validation.rules.paths import path_not_found
 from runner.validation.rules.periods import scheduler_arguments, scheduler_period
+from runner.validation.rules.profiling import profiler_window
 from runner.validation.rules.schedulers import scheduler_without_optimizer
+from runner.validation.rules.stores import remote_checkpoints
 from runner.validation.rules.triples import not_built_together
 from runner.validation.rules.variables import field_under_vars
 from runner.validation.rules.windows import (
@@ -55,6 +58,10 @@ RULES: tuple[Callable[[Context], Iterator[Problem]], ...] = (
     interval_beyond_run,
     unknown_metric,
     metric_without_validation,
+    metric_direction,
+    exclusive_hooks,
+    profiler_window,
+    remote_checkpoints,
     endless_sampler,
     batch_sampler_overrides,
     order_of_its_own,
@@ -63,6 +70,7 @@ RULES: tuple[Callable[[Context], Iterator[Problem]], ...] = (
     workers_needed,
     custom_key_pattern,
     optimizer_name,
+    optimizer_arguments,
     duplicate_hook,
     exclusive_arguments,
     clipping_limit,

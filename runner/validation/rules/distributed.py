@@ -8,7 +8,7 @@ from runner.errors import Problem
 from runner.signature import UNKNOWN
 from runner.validation.fields import load
 from runner.validation.rules.context import Context
-from runner.validation.rules.parts import part_at, value_at
+from runner.validation.rules.parts import optim_wrappers, part_at, value_at
 
 __all__ = ["backend_without_gpu", "half_precision"]
 
@@ -39,9 +39,11 @@ def backend_without_gpu(context: Context) -> Iterator[Problem]:
 
 def half_precision(context: Context) -> Iterator[Problem]:
     """float16 on a CPU, which computes it no faster and less exactly than bfloat16."""
-    wrapper = part_at(context, "optim_wrapper", ("optim_wrapper",))
-    if context.device != "cpu" or wrapper is None or not wrapper.is_a(_AMP) or wrapper.value("dtype") != "float16":
-        return
     message = "the run is to use a CPU, whose mixed precision is bfloat16; give that, or null for what fits the device"
-    place = ("optim_wrapper", "dtype")
-    yield context.problem("half-precision", place, message, at="value", severity="warning", suggestion="bfloat16")
+    for path, _ in optim_wrappers(context) if context.device == "cpu" else ():
+        wrapper = part_at(context, "optim_wrapper", path)
+        if wrapper is not None and wrapper.is_a(_AMP) and wrapper.value("dtype") == "float16":
+            place = (*path, "dtype")
+            yield context.problem(
+                "half-precision", place, message, at="value", severity="warning", suggestion="bfloat16"
+            )

@@ -19,7 +19,17 @@ from runner.validation.fields import load
 from runner.validation.rules.context import Context
 from runner.validation.suggest import nearest
 
-__all__ = ["Part", "hooks", "number", "part_at", "schedules", "train_loop", "value_at"]
+__all__ = [
+    "Part",
+    "hooks",
+    "number",
+    "optim_wrappers",
+    "optimizer_names",
+    "part_at",
+    "schedules",
+    "train_loop",
+    "value_at",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -175,6 +185,32 @@ def hooks(context: Context) -> Iterator[Part]:
         found = part_at(context, "hook", ("custom_hooks", position), cfg)
         if found is not None:
             yield found
+
+
+_SEVERAL = "OptimWrapperDict"
+
+
+def optimizer_names(wrapper: Part) -> list[str] | None:
+    """The names of the optimizers in a wrapper of several; None where it holds one."""
+    if not any(base.rpartition(":")[2] == _SEVERAL for base in wrapper.signature.bases):
+        return None
+    own = {"type", "paramwise_cfg", *KINDS["optim_wrapper"].engine_keys}
+    own.update(parameter.name for parameter in wrapper.signature.parameters)
+    return sorted(name for name in wrapper.cfg if name not in own)
+
+
+def optim_wrappers(context: Context) -> Iterator[tuple[Path, Mapping[str, Any]]]:
+    """Where optimizer wrappers are described, and what stands there: the run's own, or each of several by name."""
+    path: Path = ("optim_wrapper",)
+    given = context.section("optim_wrapper")
+    wrapper = part_at(context, "optim_wrapper", path)
+    names = optimizer_names(wrapper) if wrapper is not None else None
+    if names is None:
+        yield path, given
+        return
+    for name in names:
+        if isinstance(given.get(name), Mapping):
+            yield (*path, name), given[name]
 
 
 def schedules(context: Context) -> Iterator[list[Part]]:

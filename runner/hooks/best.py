@@ -6,18 +6,11 @@ import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf
-from typing import Final, Literal, TypeAlias
 
+from runner.config.scores import GREATER_KEYS, LESS_KEYS, Rule, told_rule
 from runner.errors import BuildError
 
 __all__ = ["GREATER_KEYS", "LESS_KEYS", "Best", "Rule", "find_metric", "infer_rule", "missing_metric"]
-
-Rule: TypeAlias = Literal["greater", "less"]
-
-GREATER_KEYS: Final = ("acc", "top", "AR@", "auc", "precision", "mAP", "mDice", "mIoU", "mAcc", "aAcc")
-"""Metrics of which more is better: a name that equals one of these, or holds one."""
-LESS_KEYS: Final = ("loss",)
-"""Metrics of which less is better."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -54,8 +47,6 @@ def infer_rule(
 ) -> Rule:
     """Guess from a metric's name, in any case, whether more or less of it is better.
 
-    The name is looked for among the keys, those of `greater` first; then each key within the name.
-
     Args:
         metric: The name, as the evaluator gives it.
         greater_keys: Names, or parts of names, of which more is better.
@@ -65,17 +56,9 @@ def infer_rule(
     Raises:
         BuildError: The name says nothing.
     """
-    name = metric.lower()
-    greater = [key.lower() for key in greater_keys]
-    less = [key.lower() for key in less_keys]
-    if name in greater:
-        return "greater"
-    if name in less:
-        return "less"
-    if any(key in name for key in greater):
-        return "greater"
-    if any(key in name for key in less):
-        return "less"
+    rule = told_rule(metric, greater_keys, less_keys)
+    if rule is not None:
+        return rule
     raise BuildError(
         f"{asked_by} names '{metric}', whose name does not tell whether more or less of it is better; "
         "set rule to 'greater' or 'less'"

@@ -12,6 +12,8 @@ from runner.validation.rules.parts import hooks, number, part_at, schedules
 __all__ = ["by_epoch_unit"]
 
 _CHECKPOINT = "runner.hooks.checkpoint:CheckpointHook"
+_PROFILER = "runner.hooks.profiler:ProfilerHook"
+_SWA = "runner.hooks.swa:SWAHook"
 _PLATEAU = "runner.optim.scheduler.plateau:ReduceOnPlateauParamScheduler"
 _LOG_PROCESSOR = "runner.logging.log_processor:LogProcessor"
 
@@ -22,6 +24,7 @@ def by_epoch_unit(context: Context) -> Iterator[Problem]:
     if counts_epochs(context) is False:
         yield from _schedulers(context)
         yield from _checkpoints(context)
+        yield from _phases(context)
         yield from _log_processor(context)
 
 
@@ -64,6 +67,23 @@ def _checkpoints(context: Context) -> Iterator[Problem]:
         yield context.problem(
             "by-epoch-unit", place, message, at="value", severity="error" if interval > 1 else "warning"
         )
+
+
+def _phases(context: Context) -> Iterator[Problem]:
+    """Hooks that are there for a part of the run."""
+    for part in hooks(context):
+        place = (*part.path, "by_epoch") if part.given("by_epoch") else part.path
+        if part.value("by_epoch") is not True:
+            continue
+        if part.is_a(_SWA):
+            message = "it counts epochs, and IterBasedTrainLoop has one; give by_epoch: false, and iterations"
+            yield context.problem("by-epoch-unit", place, message, at="value")
+        elif part.is_a(_PROFILER):
+            message = (
+                "IterBasedTrainLoop has one epoch, so the whole run would be profiled; give by_epoch: false, and "
+                "profile_times in iterations"
+            )
+            yield context.problem("by-epoch-unit", place, message, at="value", severity="warning")
 
 
 def _log_processor(context: Context) -> Iterator[Problem]:

@@ -1,4 +1,4 @@
-"""Checkpoints and validations that come too late for the run."""
+"""Checkpoints, validations and averages that come too late for the run."""
 
 from __future__ import annotations
 
@@ -12,14 +12,17 @@ from runner.validation.rules.parts import hooks, number, train_loop
 __all__ = ["interval_beyond_run"]
 
 _CHECKPOINT = "runner.hooks.checkpoint:CheckpointHook"
+_EMA = "runner.hooks.ema:EMAHook"
+_SWA = "runner.hooks.swa:SWAHook"
 
 
 def interval_beyond_run(context: Context) -> Iterator[Problem]:
-    """Intervals and beginnings of checkpoints and validations that the run does not last for."""
+    """Intervals and beginnings of checkpoints, validations and averages that the run does not last for."""
     for epochs in (True, False):
         run = run_length(context, epochs=epochs)
         if run is not None:
             yield from _checkpoints(context, run, epochs=epochs)
+            yield from _averages(context, run, epochs=epochs)
             if context.has("val_cfg"):
                 yield from _validations(context, run, epochs=epochs)
 
@@ -38,6 +41,24 @@ def _checkpoints(context: Context, run: int, *, epochs: bool) -> Iterator[Proble
                 message = f"{value}, and the run has {length}: {what}"
                 place = (*part.path, name)
                 yield context.problem("interval-beyond-run", place, message, at="value", severity="warning")
+
+
+def _averages(context: Context, run: int, *, epochs: bool) -> Iterator[Problem]:
+    length = units(run, epochs=epochs)
+    for part in hooks(context):
+        name = "begin_epoch" if epochs else "begin_iter"
+        begin = number(part, name) if part.is_a(_EMA) else None
+        if begin is not None and begin > run:
+            message = f"{begin}, and the run has {length}: the average would never begin"
+            yield context.problem("interval-beyond-run", (*part.path, name), message, at="value")
+        if part.is_a(_SWA) and part.value("by_epoch") is epochs:
+            share, interval = part.value("swa_begin"), number(part, "interval")
+            if isinstance(share, int | float) and interval is not None:
+                begin = int(share * run) if isinstance(share, float) else share
+                if begin + interval > run:
+                    message = f"the average would begin after {begin}, and the run has {length}: begin earlier"
+                    place = (*part.path, "swa_begin") if part.given("swa_begin") else part.path
+                    yield context.problem("interval-beyond-run", place, message, at="value")
 
 
 def _validations(context: Context, run: int, *, epochs: bool) -> Iterator[Problem]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
+from runner.config.scores import GREATER_KEYS, LESS_KEYS, told_rule
 from runner.config.triples import TRIPLES
 from runner.errors import Path, Problem
 from runner.signature import UNKNOWN
@@ -17,11 +18,12 @@ from runner.validation.rules.length import counts_epochs
 from runner.validation.rules.parts import Part, hooks, part_at, schedules, value_at
 from runner.validation.suggest import nearest
 
-__all__ = ["metric_without_validation", "metrics_of", "unknown_metric"]
+__all__ = ["metric_direction", "metric_without_validation", "metrics_of", "unknown_metric"]
 
 _EVALUATOR = "runner.evaluator.evaluator:Evaluator"
 _VAL_LOOP = "runner.loops.evaluation:ValLoop"
 _CHECKPOINT = "runner.hooks.checkpoint:CheckpointHook"
+_EARLY_STOPPING = "runner.hooks.early_stopping:EarlyStoppingHook"
 _ARGUMENT = re.compile(r"\{(\w+)\}")
 _COMPUTED = ("compute_metrics", "evaluate", "_full_name")
 """Methods that decide what a metric yields: a class that overrides one below a declaration is not bound by it."""
@@ -56,6 +58,26 @@ def metric_without_validation(context: Context) -> Iterator[Problem]:
             f"{part.name} waits for '{metric}', and there is no validation; give {listed(validation)}, or remove it"
         )
         yield context.problem("metric-without-validation", path, message, at="value", severity="warning")
+
+
+def metric_direction(context: Context) -> Iterator[Problem]:
+    """A metric whose name does not tell whether more or less of it is better, where nothing else does."""
+    names = _yielded(context)
+    for part, path, metric in _monitored(context):
+        is_unknown = names is not None and not any(fnmatchcase(metric, name) for name in names)
+        if is_unknown or not part.is_a(_CHECKPOINT, _EARLY_STOPPING) or part.value("rule") is not None:
+            continue
+        keys = []
+        for name, usual in (("greater_keys", GREATER_KEYS), ("less_keys", LESS_KEYS)):
+            given = part.value(name) if part.takes(name) else None
+            keys.append([given] if isinstance(given, str) else usual if given is None else given)
+        known = all(isinstance(each, list | tuple) and all(isinstance(key, str) for key in each) for each in keys)
+        if known and told_rule(metric, *keys) is None:
+            message = (
+                f"the name '{metric}' does not tell whether more or less of it is better; give {part.name} rule: greater, "
+                "or less"
+            )
+            yield context.problem("metric-direction", path, message, at="value")
 
 
 def metrics_of(part: Part) -> list[str] | None:

@@ -12,7 +12,7 @@ UNKNOWN = ("unknown-metric", "default_hooks.checkpoint.save_best", "error")
 
 
 def saving(metric):
-    return f"default_hooks: {{checkpoint: {{save_best: {metric}}}}}\n"
+    return f"default_hooks: {{checkpoint: {{save_best: {metric}, rule: greater}}}}\n"
 
 
 ROWS = {
@@ -139,6 +139,25 @@ def test_a_metric_of_ones_own(found, with_own, evaluator, metrics):
 def test_whoever_monitors(found, with_own, hook, path):
     problems = found(f"custom_hooks: [{hook}]", catalog=with_own)
     assert [problem.path for problem in problems] == ([] if path is None else [path])
+
+
+DIRECTIONS = {
+    "a name that tells": ("monitor: accuracy/top1", "save_best: accuracy/top1", []),
+    "a name that says nothing": ("monitor: confusion_matrix/result", "save_best: confusion_matrix/result", ["custom_hooks.0.monitor", "default_hooks.checkpoint.save_best"]),
+    "a rule": ("monitor: confusion_matrix/result, rule: less", "save_best: confusion_matrix/result, rule: greater", []),
+    "keys": ("monitor: accuracy/top1", "save_best: confusion_matrix/result, greater_keys: [result]", []),
+    "keys of which none fits": ("monitor: accuracy/top1", "save_best: accuracy/top1, greater_keys: [mAP]", ["default_hooks.checkpoint.save_best"]),
+    "the first one": ("monitor: accuracy/top1", "save_best: auto", []),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("stopping", "saving", "paths"), DIRECTIONS.values(), ids=DIRECTIONS)
+def test_whether_more_is_better_is_told(marked, stopping, saving, paths):
+    problems = marked(
+        "val_evaluator: [{type: Accuracy}, {type: ConfusionMatrix}]\n"
+        f"custom_hooks: [{{type: EarlyStoppingHook, {stopping}}}]\ndefault_hooks: {{checkpoint: {{{saving}}}}}\n"
+    )
+    assert problems == [("metric-direction", path, "error") for path in paths]
 
 
 NO_VALIDATION = "val_dataloader: null\nval_cfg: null\nval_evaluator: null\n"

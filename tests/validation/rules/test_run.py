@@ -37,6 +37,64 @@ ROWS = {
         [(UNIT, "log_processor.by_epoch", "warning")],
     ),
     "a log by iterations in a run by epochs": ("log_processor: {by_epoch: false}", []),
+    "an average that begins in the end": ("custom_hooks: [{type: EMAHook, begin_epoch: 12}]", []),
+    "an average that begins after it": (
+        "custom_hooks: [{type: EMAHook, begin_epoch: 13}]",
+        [(LATE, "custom_hooks.0.begin_epoch", "error")],
+    ),
+    "an average that begins after all iterations": (
+        ITERATIONS % "" + "custom_hooks: [{type: EMAHook, begin_iter: 1001}]",
+        [(LATE, "custom_hooks.0.begin_iter", "error")],
+    ),
+    "a mean of the last epoch": ("custom_hooks: [{type: SWAHook, swa_begin: 11}]", []),
+    "a mean of none": ("custom_hooks: [{type: SWAHook, swa_begin: 12}]", [(LATE, "custom_hooks.0.swa_begin", "error")]),
+    "a mean of a share": ("custom_hooks: [{type: SWAHook, swa_begin: 0.9}]", []),
+    "a mean at too long intervals": (
+        "custom_hooks: [{type: SWAHook, interval: 5}]",
+        [(LATE, "custom_hooks.0", "error")],
+    ),
+    "a mean by epochs in a run by iterations": (
+        ITERATIONS % "" + "custom_hooks: [{type: SWAHook}]",
+        [(UNIT, "custom_hooks.0", "error")],
+    ),
+    "a mean by iterations": (ITERATIONS % "" + "custom_hooks: [{type: SWAHook, by_epoch: false, swa_begin: 900}]", []),
+    "two averages": (
+        "custom_hooks: [{type: EMAHook}, {type: SWAHook}]",
+        [("exclusive-hooks", "custom_hooks.1", "error")],
+    ),
+    "one epoch profiled": ("custom_hooks: [{type: ProfilerHook}]", []),
+    "two epochs profiled": (
+        "custom_hooks: [{type: ProfilerHook, profile_times: 2}]",
+        [("profiler-window", "custom_hooks.0.profile_times", "error")],
+    ),
+    "more profiled than there is": (
+        ITERATIONS % "" + "custom_hooks: [{type: ProfilerHook, by_epoch: false, profile_times: 1001}]",
+        [("profiler-window", "custom_hooks.0.profile_times", "error")],
+    ),
+    "a whole run profiled": (
+        ITERATIONS % "" + "custom_hooks: [{type: ProfilerHook}]",
+        [(UNIT, "custom_hooks.0", "warning")],
+    ),
+    "a cycle that fits": (
+        "custom_hooks: [{type: ProfilerHook, by_epoch: false, profile_times: 6, schedule: {wait: 1, warmup: 2, active: 3}}]",
+        [],
+    ),
+    "a cycle that is cut short": (
+        "custom_hooks: [{type: ProfilerHook, by_epoch: false, profile_times: 5, schedule: {wait: 1, warmup: 2, active: 3}}]",
+        [("profiler-window", "custom_hooks.0.schedule", "warning")],
+    ),
+    "nothing profiled": (
+        "custom_hooks: [{type: ProfilerHook, activity_with_cpu: false}]",
+        [("profiler-window", "custom_hooks.0.activity_with_cpu", "error")],
+    ),
+    "checkpoints in a store": (
+        CHECKPOINT % "out_dir: 's3://bucket/runs'",
+        [("remote-checkpoints", f"{SAVES}.out_dir", "error")],
+    ),
+    "both names of one argument": (
+        "default_hooks: {logger: {out_dir: logs, file_client_args: {}, backend_args: {}}}",
+        [("exclusive-arguments", "default_hooks.logger.backend_args", "error")],
+    ),
     "validations further apart than the run": (
         "train_cfg: {by_epoch: true, max_epochs: 12, val_interval: 13}",
         [(LATE, "train_cfg.val_interval", "warning")],

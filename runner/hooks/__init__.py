@@ -14,17 +14,22 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from runner.hooks.accumulation import GradientAccumulationScheduler
     from runner.hooks.checkpoint import CheckpointHook
+    from runner.hooks.device_stats import DeviceStatsHook
     from runner.hooks.dispatch import HookList
     from runner.hooks.early_stopping import EarlyStoppingHook
     from runner.hooks.ema import EMAHook
     from runner.hooks.empty_cache import EmptyCacheHook
+    from runner.hooks.exception_checkpoint import ExceptionCheckpointHook
     from runner.hooks.freeze import FreezeHook
     from runner.hooks.hook import Hook
     from runner.hooks.iter_timer import IterTimerHook
     from runner.hooks.logger import LoggerHook
+    from runner.hooks.memory_snapshot import MemorySnapshotHook
+    from runner.hooks.naive_visualization import NaiveVisualizationHook
     from runner.hooks.nan_guard import NaNGuardHook
     from runner.hooks.param_scheduler import ParamSchedulerHook
     from runner.hooks.precise_bn import PreciseBNHook
+    from runner.hooks.prediction_writer import PredictionWriterHook
     from runner.hooks.prepare_tta import PrepareTTAHook, build_runner_with_tta
     from runner.hooks.priority import Priority, get_priority
     from runner.hooks.profiler import ProfilerHook
@@ -33,23 +38,29 @@ if TYPE_CHECKING:
     from runner.hooks.swa import SWAHook
     from runner.hooks.switch_pipeline import SwitchPipelineHook
     from runner.hooks.sync_buffers import SyncBuffersHook
+    from runner.hooks.throughput import ThroughputHook
     from runner.hooks.visualization import VisualizationHook
 
 __all__ = [
     "CheckpointHook",
+    "DeviceStatsHook",
     "DistSamplerSeedHook",
     "EMAHook",
     "EarlyStoppingHook",
     "EmptyCacheHook",
+    "ExceptionCheckpointHook",
     "FreezeHook",
     "GradientAccumulationScheduler",
     "Hook",
     "HookList",
     "IterTimerHook",
     "LoggerHook",
+    "MemorySnapshotHook",
     "NaNGuardHook",
+    "NaiveVisualizationHook",
     "ParamSchedulerHook",
     "PreciseBNHook",
+    "PredictionWriterHook",
     "PrepareTTAHook",
     "Priority",
     "ProfilerHook",
@@ -57,12 +68,18 @@ __all__ = [
     "SWAHook",
     "SwitchPipelineHook",
     "SyncBuffersHook",
+    "ThroughputHook",
     "VisualizationHook",
     "build_runner_with_tta",
     "get_priority",
 ]
 
 _HOMES = {
+    "PredictionWriterHook": "runner.hooks.prediction_writer",
+    "ExceptionCheckpointHook": "runner.hooks.exception_checkpoint",
+    "MemorySnapshotHook": "runner.hooks.memory_snapshot",
+    "DeviceStatsHook": "runner.hooks.device_stats",
+    "ThroughputHook": "runner.hooks.throughput",
     "GradientAccumulationScheduler": "runner.hooks.accumulation",
     "CheckpointHook": "runner.hooks.checkpoint",
     "DistSamplerSeedHook": "runner.hooks.sampler_seed",
@@ -75,6 +92,7 @@ _HOMES = {
     "IterTimerHook": "runner.hooks.iter_timer",
     "LoggerHook": "runner.hooks.logger",
     "NaNGuardHook": "runner.hooks.nan_guard",
+    "NaiveVisualizationHook": "runner.hooks.naive_visualization",
     "ParamSchedulerHook": "runner.hooks.param_scheduler",
     "PreciseBNHook": "runner.hooks.precise_bn",
     "PrepareTTAHook": "runner.hooks.prepare_tta",

@@ -71,7 +71,7 @@ NAMES = {
     """,
     "runner.hooks": """
         CheckpointHook DistSamplerSeedHook EMAHook EarlyStoppingHook EmptyCacheHook Hook HookList IterTimerHook
-        LoggerHook NaNGuardHook ParamSchedulerHook PrepareTTAHook Priority ProfilerHook RuntimeInfoHook SWAHook
+        LoggerHook NaNGuardHook NaiveVisualizationHook ParamSchedulerHook PrepareTTAHook Priority ProfilerHook RuntimeInfoHook SWAHook
         SyncBuffersHook VisualizationHook build_runner_with_tta get_priority
     """,
     "runner.infer": """
@@ -108,9 +108,11 @@ NAMES = {
         Catalog Entry LOCAL PROCESS_ENTRIES Plugin Plugins Registration default_plugins discover hookimpl
     """,
     "runner.registry": """
-        DATASETS DATA_SAMPLERS EVALUATOR FUNCTIONS HOOKS INFERENCERS LAUNCHERS LOG_PROCESSORS LOOPS METRICS
-        MODELS MODEL_WRAPPERS OPTIMIZERS OPTIM_WRAPPERS OPTIM_WRAPPER_CONSTRUCTORS PARAM_SCHEDULERS RUNNERS
-        Registry STORAGES STRATEGIES TASK_UTILS TRANSFORMS VISBACKENDS VISUALIZERS WEIGHT_INITIALIZERS
+        DATASETS DATA_SAMPLERS DefaultScope EVALUATOR FUNCTIONS HOOKS INFERENCERS LAUNCHERS LOG_PROCESSORS
+        LOOPS METRICS MODELS MODEL_WRAPPERS OPTIMIZERS OPTIM_WRAPPERS OPTIM_WRAPPER_CONSTRUCTORS
+        PARAM_SCHEDULERS RUNNERS Registry STORAGES STRATEGIES TASK_UTILS TRANSFORMS VISBACKENDS VISUALIZERS
+        WEIGHT_INITIALIZERS build_from_cfg build_model_from_cfg build_runner_from_cfg
+        build_scheduler_from_cfg count_registered_modules init_default_scope traverse_registry_tree
     """,
     "runner.signature": """
         LocalFile Parameter REQUIRED Signature UNKNOWN describe scan

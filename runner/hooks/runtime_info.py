@@ -61,7 +61,7 @@ class RuntimeInfoHook(Hook):
         hub.update_info("iter", runner.iter)
         hub.update_info("max_epochs", runner.max_epochs)
         hub.update_info("max_iters", runner.max_iters)
-        metainfo = getattr(getattr(runner.train_dataloader, "dataset", None), "metainfo", None)
+        metainfo = _metainfo(runner, runner.train_dataloader)
         if metainfo is not None:
             hub.update_info("dataset_meta", metainfo)
 
@@ -113,6 +113,7 @@ class RuntimeInfoHook(Hook):
         """A validation begins, maybe in the middle of the training."""
         self._stage_before_val = runner.message_hub.get_info("loop_stage")
         runner.message_hub.update_info("loop_stage", "val")
+        _metainfo(runner, runner.val_dataloader)
 
     def before_val_epoch(self, runner: Runner) -> None:
         """Begin the window `epoch` anew."""
@@ -133,6 +134,7 @@ class RuntimeInfoHook(Hook):
     def before_test(self, runner: Runner) -> None:
         """A test begins."""
         runner.message_hub.update_info("loop_stage", "test")
+        _metainfo(runner, runner.test_dataloader)
 
     def before_test_epoch(self, runner: Runner) -> None:
         """Begin the window `epoch` anew."""
@@ -162,6 +164,14 @@ class RuntimeInfoHook(Hook):
         if self._visualizer is not None and self._of_backends:
             self._visualizer.load_state_dict(self._of_backends)
             self._of_backends = None
+
+
+def _metainfo(runner: Runner, dataloader: Any) -> Any:
+    """What a loader's dataset says about itself, which the visualizer draws names and colours from."""
+    metainfo = getattr(getattr(dataloader, "dataset", None), "metainfo", None)
+    if metainfo is not None:
+        runner.visualizer.dataset_meta = metainfo
+    return metainfo
 
 
 def _record(runner: Runner, mode: str, metrics: Mapping[str, Any] | None) -> None:

@@ -224,9 +224,8 @@ class Visualizer(Canvas, Current):
                 self.set_image(image)
                 draw_sample(self, each, self._dataset_meta)
                 drawn.append(self.get_image())
-        if not drawn:
-            drawn.append(image)
-        shown = np.concatenate(drawn, axis=1)
+        shown = np.concatenate(drawn or [image], axis=1)
+        self.set_image(shown)
         if show:
             self.show(shown, win_name=name, wait_time=wait_time)
         self.add_image(name, shown, step)

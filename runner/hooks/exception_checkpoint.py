@@ -39,7 +39,8 @@ class ExceptionCheckpointHook(Hook):
         if why_not is not None:
             runner.logger.warning(f"no checkpoint of the exception: {why_not}")
             return
-        name = self.filename_tmpl.format(runner.iter)
+        finished = runner.iter + (runner.finishing == "iter")  # a hook that fails after a step does so before it is counted
+        name = self.filename_tmpl.format(finished)
         try:
             runner.save_checkpoint(runner.work_dir, name)
         except CheckpointError as error:
@@ -47,7 +48,7 @@ class ExceptionCheckpointHook(Hook):
             runner.logger.warning(f"no checkpoint of the exception: {error}")
             return
         runner.logger.warning(
-            f"{type(exception).__name__} after iteration {runner.iter}; saved {runner.work_dir}/{name}"
+            f"{type(exception).__name__} after iteration {finished}; saved {runner.work_dir}/{name}"
         )
 
 

@@ -57,6 +57,7 @@ PLAIN: dict[str, tuple[str, ...]] = {
     "abc:ABC": (),
     "typing:Generic": (),
     "typing:Protocol": ("typing:Generic",),
+    "typing:Iterable": ("typing:Generic",),
     "typing:TypedDict": (),
     "typing_extensions:TypedDict": (),
     "typing:NamedTuple": (),

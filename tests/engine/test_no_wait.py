@@ -5,6 +5,7 @@ from __future__ import annotations
 import traceback
 from typing import Any
 
+import pytest
 import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -86,6 +87,20 @@ def test_no_tensor_is_read_between_two_log_intervals(tmp_path: Any) -> None:
 
 def test_a_guard_against_nan_reads_nothing_either(tmp_path: Any) -> None:
     assert run(tmp_path, NaNGuardHook("skip", interval=101)) == []
+
+
+@pytest.mark.parametrize(
+    "hook",
+    [
+        {"type": "EMAHook"},
+        {"type": "EMAHook", "ema_type": "MomentumAnnealingEMA", "update_buffers": True, "interval": 2},
+        {"type": "EMAHook", "ema_type": "StochasticWeightAverage"},
+        {"type": "SWAHook", "swa_begin": 3, "swa_lr": 0.01, "by_epoch": False},
+    ],
+    ids=str,
+)
+def test_averages_do_not_read_a_tensor_either(tmp_path: Any, hook: Any) -> None:
+    assert run(tmp_path, hook) == []
 
 
 def test_a_hook_that_reads_a_loss_is_caught(tmp_path: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from os import PathLike
@@ -112,7 +113,8 @@ def trace(model: nn.Module, batch: Any, mode: Mode = "tensor") -> Program:
             {type(leaf).__name__ for leaf in pytree.tree_leaves(chosen) if not isinstance(leaf, torch.Tensor)}
         )
         raise RunnerError(f"forward needs {', '.join(types)} beside tensors, which no program takes; give it a default")
-    module = _Whole(model, mode, preprocesses=preprocesses).eval()
+    kind = _with_names(chosen) if isinstance(chosen, dict) else _Whole
+    module = kind(model, mode, preprocesses=preprocesses).eval()
     positional, keywords = _arguments(chosen)
     size = size_of(chosen)
     if size < 2:
@@ -120,16 +122,26 @@ def trace(model: nn.Module, batch: Any, mode: Mode = "tensor") -> Program:
     else:
         shapes = pytree.tree_map(lambda leaf: {0: Dim.AUTO} if leaf.ndim and leaf.shape[0] == size else None, chosen)
         exported = _export(module, positional, keywords, shapes)
-        is_dynamic = _takes_any_size(exported, size)
+        is_dynamic = _takes_any_size(exported, chosen)
     return Program(
         exported=exported, module=module, batch=chosen, mode=mode, preprocesses=preprocesses, is_dynamic=is_dynamic
     )
 
 
+def _with_names(batch: dict[str, Any]) -> type[_Whole]:
+    """The class with the batch's keys in its signature: torch.export takes no sizes for what comes in by `**kwargs`."""
+
+    def forward(self: _Whole, **kwargs: Any) -> Any:
+        return _Whole.forward(self, **kwargs)
+
+    named = [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY) for name in batch if name.isidentifier()]
+    itself = inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    vars(forward)["__signature__"] = inspect.Signature([itself, *named])
+    return type(_Whole.__name__, (_Whole,), {"forward": forward})
+
+
 def _export(module: nn.Module, positional: tuple[Any, ...], keywords: dict[str, Any], shapes: Any) -> ExportedProgram:
-    dynamic = shapes if keywords else {"args": tuple(shapes)} if shapes is not None else None
-    if keywords and shapes is not None:
-        dynamic = {"kwargs": shapes}
+    dynamic = shapes if keywords or shapes is None else {"args": tuple(shapes)}
     try:
         with torch.no_grad():
             return export(module, positional, keywords, dynamic_shapes=dynamic, strict=False)
@@ -138,16 +150,14 @@ def _export(module: nn.Module, positional: tuple[Any, ...], keywords: dict[str, 
         raise RunnerError(f"the model can't be traced: {str(error).strip().splitlines()[0]}") from error
 
 
-def _takes_any_size(exported: ExportedProgram, size: int) -> bool:
-    """Whether no input of the program has the batch's size written down."""
-    user_inputs = set(exported.graph_signature.user_inputs)
-    shapes = [
-        node.meta["val"].shape
-        for node in exported.graph.nodes
-        if node.op == "placeholder" and node.name in user_inputs and isinstance(node.meta.get("val"), torch.Tensor)
-    ]
-    fixed = [shape for shape in shapes if len(shape) and isinstance(shape[0], int) and shape[0] == size]
-    return bool(shapes) and not fixed
+def _takes_any_size(exported: ExportedProgram, batch: Batch) -> bool:
+    """Whether the program runs on half of the batch: what was traced with a size written down refuses another."""
+    try:
+        with torch.no_grad():
+            _called(exported.module(), _half(batch))
+    except (AssertionError, RuntimeError, ValueError):
+        return False
+    return True
 
 
 def difference(ours: Any, theirs: Any) -> float:

@@ -90,7 +90,9 @@ class Points(Dataset):
         pipeline: What is done to each.
     """
 
-    metainfo = {"name": "points"}
+    @property
+    def metainfo(self):
+        return {"name": "points"}
 
     def __init__(self, pipeline=None):
         self.pipeline = pipeline or []

@@ -54,6 +54,9 @@ ALLOWED_IMPORTS = {
     ),
     ("custom_imports.py", "_import_package", "importlib.import_module(name)"): "`custom_imports`: the one exception",
     ("custom_imports.py", "_import_file", "importlib.import_module(file.stem)"): "`custom_imports`: the one exception",
+    ("registry/registry.py", "Registry.import_from_location", "importlib.import_module(self._locations.pop(0))"): (
+        "the `locations` that the code which makes a registry gives"
+    ),
     ("signature/locate.py", "find_top", "importlib.util.find_spec(name)"): (
         "imports nothing: a top-level name, from a plugin's target or from source text"
     ),
@@ -82,6 +85,12 @@ ALLOWED_LOOKUPS = {
         "a living module's attribute, by a name in source text, where the text alone does not tell"
     ),
     # In objects that are no modules.
+    ("structures/base_data_element.py", "BaseDataElement.get", "getattr(self, key, default)"): "its own fields",
+    ("structures/base_data_element.py", "BaseDataElement.items", "getattr(self, name)"): "its own fields",
+    ("structures/base_data_element.py", "BaseDataElement.keys", "getattr(type(self), name, None)"): "its properties",
+    ("structures/base_data_element.py", "BaseDataElement.metainfo_items", "getattr(self, name)"): "its own fields",
+    ("structures/base_data_element.py", "BaseDataElement.pop", "getattr(self, name)"): "its own fields",
+    ("structures/instance_data.py", "InstanceData.__getitem__", "getattr(self, item)"): "its own fields",
     ("utils/methods.py", "has_method", "getattr(obj, method, None)"): "asked by Python code of an object that it has",
     ("utils/methods.py", "is_method_overridden", "getattr(derived, method)"): "asked by Python code of its class",
     ("utils/methods.py", "is_method_overridden", "getattr(base_class, method)"): "as above",

@@ -91,11 +91,11 @@ class BaseDataElement:
 
     def values(self) -> list[Any]:
         """The data fields' values."""
-        return [getattr(self, name) for name in self.keys()]
+        return [value for _, value in self.items()]
 
     def metainfo_values(self) -> list[Any]:
         """The metainfo fields' values."""
-        return [getattr(self, name) for name in self.metainfo_keys()]
+        return [value for _, value in self.metainfo_items()]
 
     def all_keys(self) -> list[str]:
         """Names of all fields, metainfo first."""

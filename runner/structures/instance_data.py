@@ -89,8 +89,8 @@ class InstanceData(BaseDataElement):
         return joined
 
     def __len__(self) -> int:
-        for name in self._data_fields:
-            return len(getattr(self, name))
+        for value in self.values():
+            return len(value)
         return 0
 
 

@@ -52,8 +52,8 @@ class PixelData(BaseDataElement):
     @property
     def shape(self) -> tuple[int, int] | None:
         """Height and width; None without a map."""
-        for name in self._data_fields:
-            height, width = getattr(self, name).shape[-2:]
+        for value in self.values():
+            height, width = value.shape[-2:]
             return int(height), int(width)
         return None
 

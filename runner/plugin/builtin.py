@@ -10,6 +10,7 @@ from typing import Any
 
 from runner.plugin.catalog import Registration
 from runner.plugin.hookspecs import hookimpl
+from runner.plugin.models import installed as installed_models
 from runner.plugin.optimizers import installed
 from runner.plugin.torch_nn import MODULES, SCHEMAS
 
@@ -185,6 +186,17 @@ _MUON: dict[str, dict[str, Any]] = {
     "momentum": _NOT_NEGATIVE,
 }
 
+_FILES: dict[str, dict[str, Any]] = {
+    "DumpResults": {"properties": {"out_file_path": {"pattern": r"\.(pkl|pickle|pt|json|npz)$"}}},
+    "LocalVisBackend": {
+        "properties": {
+            "config_save_file": {"pattern": r"\.ya?ml$"},
+            "scalar_save_file": {"pattern": r"\.json$"},
+        }
+    },
+}
+"""Files whose names say how they are written, so that their constructors refuse other endings."""
+
 _SCHEDULERS = {
     "Constant": "constant",
     "CosineAnnealing": "cosine",
@@ -208,7 +220,7 @@ def runner_register(catalog: Registration) -> None:
     """Offer the built-in components and torch's optimizers."""
     for kind, rows in _TABLE.items():
         for name, target in rows.items():
-            catalog.add(kind, name, target)
+            catalog.add(kind, name, target, schema=_FILES.get(name))
     catalog.dataset(
         "BaseDataset",
         "runner.dataset.base_dataset:BaseDataset",
@@ -228,6 +240,8 @@ def runner_register(catalog: Registration) -> None:
     )
     for name, target in MODULES.items():
         catalog.model(name, target, schema=SCHEMAS.get(name))
+    for name, target in installed_models():
+        catalog.model(name, target)
     for family, module in _SCHEDULERS.items():
         # One cycle is for learning rates alone.
         for target in ("LR", "ParamScheduler") if family == "OneCycle" else ("LR", "Momentum", "ParamScheduler"):

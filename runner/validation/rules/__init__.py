@@ -22,6 +22,7 @@ from runner.validation.rules.loaders import (
     order_of_its_own,
     workers_needed,
 )
+from runner.validation.rules.logs import backend_twice, log_pattern, log_twice, log_window, metric_twice
 from runner.validation.rules.loops import type_and_by_epoch
 from runner.validation.rules.milestones import scheduler_milestones
 from runner.validation.rules.monitors import metric_direction, metric_without_validation, unknown_metric
@@ -76,6 +77,11 @@ RULES: tuple[Callable[[Context], Iterator[Problem]], ...] = (
     clipping_limit,
     backend_without_gpu,
     half_precision,
+    log_twice,
+    log_window,
+    log_pattern,
+    backend_twice,
+    metric_twice,
     path_not_found,
     field_under_vars,
 )

@@ -16,6 +16,7 @@ from runner.conversion import convert
 from runner.errors import BuildError, Path, PluginError, SignatureError
 from runner.kinds import KINDS
 from runner.plugin import Catalog, Entry, default_plugins
+from runner.registry.scope import DefaultScope
 from runner.signature import Signature, describe
 
 __all__ = ["Builder", "load_entry"]
@@ -83,13 +84,17 @@ class Builder:
         signature = _describe(target, self.catalog)
         for parameter in signature.parameters if signature is not None else ():
             key = parameter.name
+            if key not in arguments and parameter.required and key in KINDS[kind].set_later:
+                arguments[key] = None
             if key not in arguments or key in injected:
                 continue
             if parameter.slot is not None:
                 arguments[key] = self.fill(parameter.slot, arguments[key], (*path, key))
             else:
                 arguments[key] = convert(arguments[key], parameter.schema)
-        return _call(target, name, arguments, path, called_later=kind in _CALLED_LATER)
+        # A constructor that builds by a registry goes by the same scope.
+        with DefaultScope.overwrite_default_scope(self.scope):
+            return _call(target, name, arguments, path, called_later=kind in _CALLED_LATER)
 
     def resolve(self, kind: str, cfg: Mapping[str, Any], path: Path = ()) -> tuple[Callable[..., Any], str]:
         """The class that a mapping's `type` means, and its name."""

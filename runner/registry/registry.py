@@ -213,12 +213,12 @@ class Registry:
             scope: The plugin's or registry's scope; None changes nothing.
 
         Yields:
-            The registry of the default scope in the tree of this one; this one where there is none.
+            The registry of the default scope below the root of this one; this one where there is none.
         """
         with DefaultScope.overwrite_default_scope(scope):
             current = DefaultScope.get_current_instance()
             found = self.root.search_child(current.scope_name) if current is not None else None
-            yield found or self
+            yield self if found in {None, self.root} else found
 
     def search_child(self, scope: str) -> Registry | None:
         """The registry of a scope among this one and those below it."""

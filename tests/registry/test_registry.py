@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from runner import RegistryError
+from runner import BuildError, RegistryError
+from runner.build import Builder
 from runner.plugin import PROCESS_ENTRIES
 from runner.registry import (
     DATASETS,
@@ -78,6 +79,25 @@ def test_a_name_that_two_scopes_offer():
     assert MODELS.get("Layer") is Other
     init_default_scope("zoo")
     assert MODELS.get("Layer") is Layer
+
+
+class Holder(nn.Module):
+    def __init__(self, inner):
+        super().__init__()
+        self.inner = MODELS.build(inner)
+
+
+def test_what_is_built_inside_goes_by_the_same_scope():
+    for name, layer in (("zoo", Layer), ("farm", Other)):
+        Registry("model", parent=MODELS, scope=name).register_module(name="Layer", module=layer)
+    MODELS.register_module(module=Holder)
+    cfg = {"type": "Holder", "inner": {"type": "Layer"}}
+    for name, layer in (("zoo", Layer), ("farm", Other)):
+        assert type(Builder(scope=name).build("model", cfg).inner) is layer
+    with pytest.raises(BuildError, match="set default_scope"):
+        Builder(scope="runner").build("model", cfg)
+    cfg["inner"]["_scope_"] = "zoo"
+    assert type(Builder(scope="runner").build("model", cfg).inner) is Layer
 
 
 def test_the_scope_is_the_package_that_makes_the_registry():

@@ -54,6 +54,8 @@ class Kind:
         doc: What a component of this kind is, in a sentence.
         aliases: Other `module:Class` names that mean the same base in an annotation.
         injected: Arguments that the engine passes, which a config may not set.
+        set_later: Those of them that a component in a slot gets from what it is part of, once that is built: where a
+            constructor insists on one, it is None until then.
         engine_keys: Keys that the engine reads beside the constructor's, each with its JSON Schema.
         default_type: What a mapping without `type` is built as.
         by_name: Whether a config may give one by its bare name, without a mapping around it.
@@ -66,6 +68,7 @@ class Kind:
     doc: str
     aliases: tuple[str, ...] = ()
     injected: tuple[str, ...] = ()
+    set_later: tuple[str, ...] = ()
     engine_keys: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     default_type: str | None = None
     by_name: bool = False
@@ -281,6 +284,7 @@ _TABLE = (
         base="runner.visualization.vis_backend:BaseVisBackend",
         doc="Where scalars and images are kept.",
         injected=("save_dir",),
+        set_later=("save_dir",),
     ),
     Kind(
         name="log_processor",

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import struct
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -182,3 +183,37 @@ def test_only_the_main_process_writes(tmp_path):
     Visualizer(vis_backends=[LocalVisBackend()], save_dir=str(tmp_path / str(get_rank()))).add_scalar("a", 1.0)
     barrier()
     assert [path.name for path in tmp_path.iterdir()] == ["0"]
+
+
+def test_a_backend_written_for_mmengine_works_as_it_is(tmp_path):
+    from runner.registry import VISBACKENDS, VISUALIZERS
+    from runner.visualization.vis_backend import force_init_env
+
+    @VISBACKENDS.register_module(force=True)
+    class PortedBackend(BaseVisBackend):
+        def __init__(self, save_dir: str, file_name: str = "lines.txt"):
+            super().__init__(save_dir)
+            self._file_name = file_name
+            self.begun = 0
+
+        def _init_env(self):
+            self.begun += 1
+            Path(self._save_dir).mkdir(parents=True)
+
+        @property
+        @force_init_env
+        def experiment(self):
+            return Path(self._save_dir, self._file_name)
+
+        @force_init_env
+        def add_scalar(self, name, value, step=0, **kwargs):
+            with self.experiment.open("a") as file:
+                file.write(f"{name} {value} {step}\n")
+
+    visualizer = VISUALIZERS.build(
+        {"type": "Visualizer", "vis_backends": [{"type": "PortedBackend"}], "save_dir": str(tmp_path)}
+    )
+    visualizer.add_scalar("a", 1.0, 2)
+    visualizer.add_scalar("a", 2.0, 3)
+    assert (tmp_path / "vis_data" / "lines.txt").read_text() == "a 1.0 2\na 2.0 3\n"
+    assert visualizer.get_backend("PortedBackend").begun == 1

@@ -33,7 +33,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from runner.checkpoint import CheckpointStore, find_latest_checkpoint, load_checkpoint, load_state_dict
-    from runner.config import Config, ConfigDict
+    from runner.config import Config, ConfigDict, DictAction
     from runner.dataset import set_random_seed
     from runner.environment import collect_env
     from runner.errors import (
@@ -96,6 +96,7 @@ _HOMES = {
     "DATASETS": "runner.registry",
     "DATA_SAMPLERS": "runner.registry",
     "DamagedCheckpoint": "runner.errors",
+    "DictAction": "runner.config",
     "EVALUATOR": "runner.registry",
     "EpochBasedTrainLoop": "runner.loops",
     "FUNCTIONS": "runner.registry",
@@ -186,6 +187,7 @@ __all__ = [
     "ConfigDict",
     "ConfigError",
     "DamagedCheckpoint",
+    "DictAction",
     "EpochBasedTrainLoop",
     "HistoryBuffer",
     "Hook",

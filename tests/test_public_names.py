@@ -18,7 +18,7 @@ from runner.model import BaseModel
 NAMES = {
     "runner": """
         BaseLoop BuildError CheckpointError CheckpointStore Config ConfigDict ConfigError DATASETS DATA_SAMPLERS
-        DamagedCheckpoint EVALUATOR EpochBasedTrainLoop FUNCTIONS HOOKS HistoryBuffer Hook INFERENCERS Interval
+        DamagedCheckpoint DictAction EVALUATOR EpochBasedTrainLoop FUNCTIONS HOOKS HistoryBuffer Hook INFERENCERS Interval
         IterBasedTrainLoop LAUNCHERS LOG_PROCESSORS LOOPS LaunchError Location LogProcessor METRICS MMLogger
         MODELS MODEL_WRAPPERS MessageHub OPTIMIZERS OPTIM_WRAPPERS OPTIM_WRAPPER_CONSTRUCTORS PARAM_SCHEDULERS
         PluginError Priority Problem RUNNERS Registry RegistryError Runner RunnerError STORAGES STRATEGIES
@@ -31,7 +31,7 @@ NAMES = {
         to_plain
     """,
     "runner.config": """
-        Composition Config ConfigDict compose
+        Composition Config ConfigDict DictAction compose
     """,
     "runner.dataset": """
         BaseDataset ClassBalancedDataset Compose ConcatDataset DataLoader DefaultSampler

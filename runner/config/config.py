@@ -184,6 +184,20 @@ class Config(MutableMapping[str, Any]):
         mark = self.origin(path) if path else None
         return emit(_writable(from_plain(self.shown(path), mark or Location(file="<code>", line=1, column=1))))
 
+    @staticmethod
+    def diff(cfg1: str | Path | Config, cfg2: str | Path | Config) -> str:
+        """What differs between two configs as they are composed, as `diff -u` shows it; "" where nothing does.
+
+        Args:
+            cfg1: A config, or its file.
+            cfg2: The other. `runner diff` compares by path and says where each value was written.
+        """
+        import difflib
+
+        texts = [(each if isinstance(each, Config) else Config.fromfile(each)).pretty_text for each in (cfg1, cfg2)]
+        lines = difflib.unified_diff(texts[0].splitlines(), texts[1].splitlines(), lineterm="")
+        return "".join(f"{line}\n" for line in lines)
+
     def to_dict(self) -> dict[str, Any]:
         """Plain dicts and lists, with nothing shared; what the environment brought in stands there in clear."""
         data: dict[str, Any] = plain(self._data)

@@ -91,7 +91,8 @@ def _parameters(entry: Entry, signature: Signature) -> list[dict[str, Any]]:
             {
                 "name": name,
                 "annotation": parameter.annotation,
-                "required": name in schema["required"],
+                # A runner is given its arguments as the config's own fields, of which the schemas say what must be there.
+                "required": parameter.required if entry.kind == "runner" else name in schema["required"],
                 **_default(parameter),
                 "description": parameter.doc or schema["properties"][name].get("description", ""),
                 "schema": schema["properties"][name],

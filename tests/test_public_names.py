@@ -86,10 +86,21 @@ NAMES = {
     "runner.loops": """
         BaseLoop EpochBasedTrainLoop EvaluationLoop IterBasedTrainLoop TestLoop TrainLoop ValLoop
     """,
+    "runner.analysis": """
+        ActivationAnalyzer FlopAnalyzer activation_count complexity_stats_str complexity_stats_table flop_count
+        get_model_complexity_info parameter_count parameter_count_table
+    """,
+    "runner.hub": """
+        get_config get_model
+    """,
     "runner.model": """
-        BaseAveragedModel BaseDataPreprocessor BaseModel BaseModule BaseTTAModel ExponentialMovingAverage
-        ImgDataPreprocessor MMDistributedDataParallel ModuleDict ModuleList MomentumAnnealingEMA Sequential
-        StochasticWeightAverage is_model_wrapper stack_batch
+        BaseAveragedModel BaseDataPreprocessor BaseInit BaseModel BaseModule BaseTTAModel Caffe2XavierInit
+        ConstantInit ExponentialMovingAverage ImgDataPreprocessor KaimingInit LossTerm MMDistributedDataParallel
+        ModuleAdapter ModuleDict ModuleList MomentumAnnealingEMA NormalInit PretrainedInit Sequential
+        StochasticWeightAverage TruncNormalInit UniformInit XavierInit bias_init_with_prob caffe2_xavier_init
+        constant_init convert_sync_batchnorm detect_anomalous_params initialize is_model_wrapper kaiming_init
+        merge_dict normal_init revert_sync_batchnorm stack_batch trunc_normal_init turn_on_activation_checkpointing
+        turn_on_efficient_conv_bn_eval uniform_init update_init_info xavier_init
     """,
     "runner.optim": """
         AmpOptimWrapper ClipGrad ConstantLR ConstantMomentum ConstantParamScheduler CosineAnnealingLR
@@ -119,6 +130,10 @@ NAMES = {
     """,
     "runner.structures": """
         BaseDataElement InstanceData LabelData PixelData
+    """,
+    "runner.testing": """
+        RunnerTestCase assert_allclose assert_attrs_equal assert_dict_contains_subset assert_dict_has_keys
+        assert_is_norm_layer assert_keys_equal assert_params_all_zeros
     """,
     "runner.utils": """
         ManagerMeta ManagerMixin ProgressBar Timer TimerError apply_to check_time concat_list

@@ -56,7 +56,7 @@ class ModuleAdapter(BaseModel):
         module: What is trained.
         loss: Called with the module's output and the targets; several by name, each of which may be a `LossTerm`. None
             for a module that computes its loss itself: its output is the loss, or a mapping whose entries with `loss`
-            in their name are.
+            in their name are; all of them, where they are single numbers.
         inputs: What the module is called with.
         targets: What the losses are called with behind the output; None for nothing.
         outputs: Which part of the module's output the losses and predictions are about; None for the whole.
@@ -170,6 +170,8 @@ def _own_losses(output: Any) -> dict[str, Any]:
         return {"loss": output}
     if isinstance(output, Mapping):
         found = {name: value for name, value in output.items() if "loss" in name and value is not None}
+        if not found and all(isinstance(value, torch.Tensor) and not value.dim() for value in output.values()):
+            found = {_loss_name(name): value for name, value in output.items()}  # detectors of torchvision
         if found:
             return found
     there = (

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from runner.plugin.optimizers import THIRD_PARTY
+from runner.plugin.models import THIRD_PARTY as MODELS
+from runner.plugin.optimizers import THIRD_PARTY as OPTIMIZERS
 
 __all__ = ["PROVIDERS"]
 
@@ -36,6 +37,11 @@ _NAMES = {
 }
 
 PROVIDERS: Mapping[str, str] = MappingProxyType(
-    {name: distribution for distribution, names in {**THIRD_PARTY, **_NAMES}.items() for name in names}
+    {
+        name: distribution
+        for table in (OPTIMIZERS, MODELS, _NAMES)
+        for distribution, names in table.items()
+        for name in names
+    }
 )
 """Component name to the distribution that is known to offer it."""

@@ -151,13 +151,20 @@ class OwnLoss(nn.Module):
         return {
             "transformers": OrderedDict(loss=loss, logits=logits),
             "torchvision": {"loss_a": loss, "loss_b": loss},
+            "retinanet": {"classification": loss, "bbox_regression": loss},
             "scalar": loss,
             "none": (logits,),
         }[self.form]
 
 
 @pytest.mark.parametrize(
-    ("form", "names"), [("transformers", ["loss"]), ("torchvision", ["loss_a", "loss_b"]), ("scalar", ["loss"])]
+    ("form", "names"),
+    [
+        ("transformers", ["loss"]),
+        ("torchvision", ["loss_a", "loss_b"]),
+        ("retinanet", ["loss_classification", "loss_bbox_regression"]),
+        ("scalar", ["loss"]),
+    ],
 )
 def test_a_module_may_compute_its_loss_itself(form, names):
     model = ModuleAdapter(

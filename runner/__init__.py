@@ -20,7 +20,8 @@ Above this line nothing imports torch. Below it:
   fulfils it
 - `infer`: a trained model made easy to call; `export`: a trained model as a program of its own
 - `dist`, `device`: processes and devices
-- `fileio`: files wherever they are; `structures`: what a sample holds; `utils`: MMEngine's small functions
+- `fileio`: files wherever they are; `structures`: what a sample holds; `utils`: MMEngine's small functions;
+  `testing`: MMEngine's helpers for tests
 - `checkpoint`: the format, the atomic store, the loader, a run as a checkpoint
 
 The public names are imported when they are first asked for, so that `import runner` costs next to nothing.

@@ -91,6 +91,7 @@ ALLOWED_LOOKUPS = {
     ("structures/base_data_element.py", "BaseDataElement.metainfo_items", "getattr(self, name)"): "its own fields",
     ("structures/base_data_element.py", "BaseDataElement.pop", "getattr(self, name)"): "its own fields",
     ("structures/instance_data.py", "InstanceData.__getitem__", "getattr(self, item)"): "its own fields",
+    ("testing/compare.py", "assert_attrs_equal", "getattr(obj, name)"): "an attribute that a test names",
     ("utils/methods.py", "has_method", "getattr(obj, method, None)"): "asked by Python code of an object that it has",
     ("utils/methods.py", "is_method_overridden", "getattr(derived, method)"): "asked by Python code of its class",
     ("utils/methods.py", "is_method_overridden", "getattr(base_class, method)"): "as above",

@@ -23,7 +23,7 @@ FOLDER = Path(__file__).parents[2] / "docs" / "components"
 GROUPS: Mapping[str, Sequence[str]] = {
     "running": ("runner", "loop", "launcher", "strategy", "inferencer"),
     "hooks": ("hook",),
-    "models": ("model", "data_preprocessor", "averaged_model", "model_wrapper", "weight_init"),
+    "models": ("model", "data_preprocessor", "averaged_model", "tta_model", "model_wrapper", "weight_init"),
     "optimizers": ("optim_wrapper", "optim_wrapper_constructor", "optimizer"),
     "schedulers": ("param_scheduler",),
     "data": ("dataset", "sampler", "batch_sampler", "transform", "function", "storage"),

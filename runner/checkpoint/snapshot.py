@@ -119,6 +119,8 @@ def _of_this_rank(runner: Runner, epoch: int) -> dict[str, Any]:
     And the buffers, since ranks do not share batch norm's statistics.
     """
     state: dict[str, Any] = {"streams": runner.streams.state_dict(), "data": _data(runner, epoch)}
+    if runner.train_loop.micro_batch is not None:
+        state["micro_batch"] = runner.train_loop.micro_batch
     if runner.world_size > 1:
         state["buffers"] = {name: buffer.detach().cpu() for name, buffer in runner.unwrapped_model.named_buffers()}
     wrapper = runner.optim_wrapper
@@ -275,6 +277,10 @@ def _restore_the_rest(runner: Runner, checkpoint: Mapping[str, Any]) -> None:
             hook.load_state_dict(states[key])
     if "loop" in checkpoint and hasattr(runner.train_loop, "load_state_dict"):
         runner.train_loop.load_state_dict(checkpoint["loop"])
+    sizes = [of_rank.get("micro_batch") for of_rank in checkpoint["ranks"]]
+    if len(sizes) != runner.world_size:  # the smallest will do for whoever is here
+        sizes = [min((size for size in sizes if size is not None), default=None)] * runner.world_size
+    runner.train_loop.micro_batch = sizes[runner.rank]
     same_count = runner.iter == checkpoint["meta"]["iter"]
     if len(checkpoint["ranks"]) == runner.world_size:  # otherwise, as was named already, the run is not bit-equal
         of_rank = checkpoint["ranks"][runner.rank]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sized
 from typing import Any, NamedTuple, TypedDict, cast
 
 import torch
+from torch.utils.data import BatchSampler, IterableDataset
 from torch.utils.data import DataLoader as TorchDataLoader
-from torch.utils.data import IterableDataset
 
 from runner.dataset.course import Course, Place, read, read_arrivals, read_varying
 from runner.dataset.fetch import KeyedDataset, KeyedIterable, Resumption
@@ -168,6 +168,20 @@ class DataLoader(TorchDataLoader[Any]):
     def position(self) -> Position:
         """What has been given out: of the pass under way, or of the one to come."""
         return self._position_of(self._course.at)
+
+    @property
+    def last_size(self) -> int | None:
+        """Samples of the batch that this rank was given last; None where there is none, or where that is not known."""
+        place, size = self._course.at, self._order.batch_size
+        if self._varies:
+            return place.last // get_world_size() or None
+        if self.batch_sampler is None or size is None or place.batch == 0:
+            return None
+        # Even batches are torch's own batch sampler's.
+        source = cast("BatchSampler", self.batch_sampler).sampler
+        if self._order.is_endless or not isinstance(source, Sized):
+            return size
+        return min(size, len(source) - (place.batch - 1) * size)
 
     def set_epoch(self, epoch: int) -> None:
         """Let the next `iter()` give this epoch, from its start, or from where the loader was put in it.

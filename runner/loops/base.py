@@ -24,6 +24,8 @@ class BaseLoop(ABC):
         epochs_are_passes: Whether each epoch is a pass over the data, so that its end is the data's end too.
         in_step: Whether a batch was taken whose step is not finished: from before the hooks of `before_train_iter` until
             after those of `after_train_iter`.
+        micro_batch: Samples that are taken at once since a step ran out of memory; None elsewhere. Each rank has its own,
+            and a checkpoint holds them.
         is_measuring: Whether a validation or test has begun whose metrics are not there yet.
 
     Args:
@@ -34,6 +36,7 @@ class BaseLoop(ABC):
     epochs_are_passes: ClassVar[bool] = True
     in_step: bool = False
     is_measuring: bool = False
+    micro_batch: int | None = None
     max_epochs: Any
     max_iters: Any
 

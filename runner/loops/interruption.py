@@ -55,7 +55,8 @@ def _drop_gradients(runner: Runner, loop: TrainLoop, *, is_redone: bool) -> None
     wrapper = runner.optim_wrapper
     if not is_redone or wrapper is None:
         return
-    wrapper.zero_grad()
+    for parameter in runner.unwrapped_model.parameters():
+        parameter.grad = None
     state = wrapper.count_state()
     if type(state.get("inner_count")) is int and state["inner_count"] == loop.iter + 1:
         state["inner_count"] = loop.iter

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bisect
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from torch import nn
 from torch.utils.data import DataLoader
@@ -15,6 +15,7 @@ from runner.kinds import Interval
 from runner.loops.base import BaseLoop
 
 if TYPE_CHECKING:
+    from runner.loops.splitting import Splitter
     from runner.runner import Runner
 
 __all__ = ["EpochBasedTrainLoop", "IterBasedTrainLoop", "TrainLoop"]
@@ -35,6 +36,7 @@ class TrainLoop(BaseLoop):
         val_begin: The first epoch or iteration that is followed by a validation.
         val_interval: Epochs or iterations from one validation to the next.
         dynamic_intervals: Pairs of (epoch or iteration, interval from there on).
+        on_oom: Whether a step that runs out of memory is an error, or is taken again in parts.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class TrainLoop(BaseLoop):
         val_begin: int,
         val_interval: int,
         dynamic_intervals: Sequence[tuple[int, int]] | None,
+        on_oom: Literal["raise", "split"] = "raise",
     ) -> None:
         super().__init__(runner, dataloader)
         self._epoch = 0
@@ -53,6 +56,7 @@ class TrainLoop(BaseLoop):
         self.val_interval = val_interval
         self.stop_training = False
         self._resumed = False
+        self._splitter = _splitter(runner) if on_oom == "split" else None
         pairs = sorted(tuple(pair) for pair in dynamic_intervals or ())
         self._milestones = [0, *(milestone for milestone, _ in pairs)]
         self._intervals = [val_interval, *(interval for _, interval in pairs)]
@@ -91,6 +95,16 @@ class TrainLoop(BaseLoop):
         """Go on with the next step: the validation that follows the restored position was made before."""
         self._resumed = False
 
+    @property
+    def micro_batch(self) -> int | None:
+        """Samples that are taken at once since a step ran out of memory; None as long as every batch has fitted."""
+        return self._splitter.micro_batch if self._splitter is not None else None
+
+    @micro_batch.setter
+    def micro_batch(self, samples: int | None) -> None:
+        if self._splitter is not None:
+            self._splitter.micro_batch = samples
+
     def run_step(self, idx: int, data_batch: Any) -> None:
         """One training step with its hooks: the data in, the weights changed, the counter up.
 
@@ -103,7 +117,10 @@ class TrainLoop(BaseLoop):
         for method in hooks.at("before_train_iter"):
             method(runner, batch_idx=idx, data_batch=data_batch)
         runner.streams.enter_step(self._iter)
-        outputs = runner.model.train_step(data_batch, optim_wrapper=runner.optim_wrapper)  # type: ignore[operator]
+        if self._splitter is None:
+            outputs = runner.model.train_step(data_batch, optim_wrapper=runner.optim_wrapper)  # type: ignore[operator]
+        else:
+            outputs = self._splitter.step(data_batch, self._iter)
         runner.streams.leave_step()
         runner.finishing = "iter"
         for method in hooks.at("after_train_iter"):
@@ -150,6 +167,12 @@ class TrainLoop(BaseLoop):
             val_loop.run()
 
 
+def _splitter(runner: Runner) -> Splitter:
+    from runner.loops.splitting import Splitter  # few runs need it, and it imports what shards tensors
+
+    return Splitter(runner)
+
+
 class EpochBasedTrainLoop(TrainLoop):
     """Go through the data set a number of times.
 
@@ -160,6 +183,8 @@ class EpochBasedTrainLoop(TrainLoop):
         val_begin: The first epoch, from 1, that is followed by a validation.
         val_interval: Epochs from one validation to the next.
         dynamic_intervals: Pairs of (epoch, validation interval from there on).
+        on_oom: What is done about a step that runs out of memory: `split` takes it again in halves of the batch, and
+            those that follow in parts of that size, with the gradient of the whole.
     """
 
     def __init__(
@@ -170,9 +195,15 @@ class EpochBasedTrainLoop(TrainLoop):
         val_begin: Annotated[int, Interval(ge=1)] = 1,
         val_interval: Annotated[int, Interval(ge=1)] = 1,
         dynamic_intervals: list[tuple[Annotated[int, Interval(ge=0)], Annotated[int, Interval(ge=1)]]] | None = None,
+        on_oom: Literal["raise", "split"] = "raise",
     ) -> None:
         super().__init__(
-            runner, dataloader, val_begin=val_begin, val_interval=val_interval, dynamic_intervals=dynamic_intervals
+            runner,
+            dataloader,
+            val_begin=val_begin,
+            val_interval=val_interval,
+            dynamic_intervals=dynamic_intervals,
+            on_oom=on_oom,
         )
         self._max_epochs = max_epochs
         try:
@@ -236,6 +267,8 @@ class IterBasedTrainLoop(TrainLoop):
         val_begin: The first iteration, from 1, that is followed by a validation.
         val_interval: Iterations from one validation to the next.
         dynamic_intervals: Pairs of (iteration, validation interval from there on).
+        on_oom: What is done about a step that runs out of memory: `split` takes it again in halves of the batch, and
+            those that follow in parts of that size, with the gradient of the whole.
 
     Attributes:
         dataloader_iterator: Gives batches without end, from where the run stands on.
@@ -251,9 +284,15 @@ class IterBasedTrainLoop(TrainLoop):
         val_begin: Annotated[int, Interval(ge=1)] = 1,
         val_interval: Annotated[int, Interval(ge=1)] = 1000,
         dynamic_intervals: list[tuple[Annotated[int, Interval(ge=0)], Annotated[int, Interval(ge=1)]]] | None = None,
+        on_oom: Literal["raise", "split"] = "raise",
     ) -> None:
         super().__init__(
-            runner, dataloader, val_begin=val_begin, val_interval=val_interval, dynamic_intervals=dynamic_intervals
+            runner,
+            dataloader,
+            val_begin=val_begin,
+            val_interval=val_interval,
+            dynamic_intervals=dynamic_intervals,
+            on_oom=on_oom,
         )
         self._max_iters = max_iters
         self.dataloader_iterator = self._batches()

@@ -195,6 +195,7 @@ class Parts:
     def build_loop(self) -> TrainLoop:
         """The training loop on an empty loader."""
         cfg = assemble.train_loop_type(self.data["train_cfg"])
+        cfg.pop("on_oom", None)  # the stand-in for a step takes no memory
         dataloader = self.train_dataloader
         loop = self.builder.build("loop", cfg, ("train_cfg",), runner=self, dataloader=dataloader)
         self.train_loop = loop

@@ -23,7 +23,7 @@ from runner.validation.rules.loaders import (
     workers_needed,
 )
 from runner.validation.rules.logs import backend_twice, log_pattern, log_twice, log_window, metric_twice
-from runner.validation.rules.loops import type_and_by_epoch
+from runner.validation.rules.loops import oom_split, type_and_by_epoch
 from runner.validation.rules.milestones import scheduler_milestones
 from runner.validation.rules.monitors import metric_direction, metric_without_validation, unknown_metric
 from runner.validation.rules.optimizers import custom_key_pattern, optimizer_arguments, optimizer_name
@@ -46,6 +46,7 @@ __all__ = ["RULES", "Context", "Marks", "origin_of"]
 RULES: tuple[Callable[[Context], Iterator[Problem]], ...] = (
     not_built_together,
     type_and_by_epoch,
+    oom_split,
     scheduler_without_optimizer,
     base_batch_size,
     by_epoch_unit,

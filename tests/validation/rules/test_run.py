@@ -36,6 +36,16 @@ ROWS = {
         ITERATIONS % "" + "log_processor: {by_epoch: true}",
         [(UNIT, "log_processor.by_epoch", "warning")],
     ),
+    "steps that may be divided": ("train_cfg: {by_epoch: true, max_epochs: 12, on_oom: split}", []),
+    "steps that may be divided, of several optimizers": (
+        "train_cfg: {by_epoch: true, max_epochs: 12, on_oom: split}\n"
+        "optim_wrapper: {type: OptimWrapperDict, a: {optimizer: {type: SGD}}, b: {optimizer: {type: SGD}}}",
+        [("oom-split", "train_cfg.on_oom", "error")],
+    ),
+    "steps that may be divided, and wait for each other": (
+        "train_cfg: {by_epoch: true, max_epochs: 12, on_oom: split}\nsync_bn: torch",
+        [("oom-split", "train_cfg.on_oom", "error")],
+    ),
     "a log by iterations in a run by epochs": ("log_processor: {by_epoch: false}", []),
     "an average that begins in the end": ("custom_hooks: [{type: EMAHook, begin_epoch: 12}]", []),
     "an average that begins after it": (

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import Self
 
 from runner.errors import BuildError
 from runner.kinds import Interval
@@ -37,6 +38,9 @@ class BaseAveragedModel(nn.Module):
         steps: Updates so far. In a state dict it is a tensor, under this name, as in MMEngine's.
     """
 
+    _averages: dict[str, Tensor] | None
+    _copied: list[Tensor] | None
+
     def __init__(
         self,
         model: nn.Module,
@@ -53,11 +57,15 @@ class BaseAveragedModel(nn.Module):
         self.interval = interval
         self.update_buffers = update_buffers
         self.steps = 0
+        self._forget()
 
     @property
     def avg_parameters(self) -> dict[str, Tensor]:
         """What is averaged, by name: the parameters, and with `update_buffers` the buffers of the state dict."""
-        return self._tensors_of(self.module)
+        # Looked up once: going through a model's modules takes as long as all else in an update.
+        if self._averages is None:
+            self._averages = self._tensors_of(self.module)
+        return self._averages
 
     def avg_func(self, averaged_param: Tensor, source_param: Tensor, steps: int) -> None:
         """Put one value into the average of one parameter, in place.
@@ -101,7 +109,9 @@ class BaseAveragedModel(nn.Module):
             else:
                 self.avg_all([average.detach() for average in averaged.values()], sources, self.steps)
         if not self.update_buffers:
-            _copy(self.module.buffers(), model.buffers())
+            if self._copied is None:
+                self._copied = list(self.module.buffers())
+            _copy(self._copied, model.buffers())
         self.steps += 1
 
     @torch.no_grad()
@@ -131,6 +141,15 @@ class BaseAveragedModel(nn.Module):
             tensors.update((name, buffer) for name, buffer in model.named_buffers() if name in saved)
         return tensors
 
+    def _forget(self) -> None:
+        self._averages = None
+        self._copied = None
+
+    def _apply(self, fn: Any, recurse: bool = True) -> Self:
+        self._forget()  # the tensors may be others after it
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]  # torch leaves it without annotations
+        return self
+
     def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
         super()._save_to_state_dict(destination, prefix, keep_vars)
         destination[f"{prefix}steps"] = torch.tensor(self.steps)
@@ -145,6 +164,7 @@ class BaseAveragedModel(nn.Module):
         unexpected_keys: list[str],
         error_msgs: list[str],
     ) -> None:
+        self._forget()
         key = f"{prefix}steps"
         if key in state_dict:
             self.steps = int(state_dict[key])

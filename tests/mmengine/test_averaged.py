@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import pytest
@@ -68,3 +69,20 @@ def test_each_loads_the_others_state(name: str) -> None:
     assert mine.steps == 5
     train(model, 5, mine, other)
     assert all(torch.equal(value, other.state_dict()[key]) for key, value in mine.state_dict().items())
+
+
+@pytest.mark.parametrize("update_buffers", [False, True])
+def test_it_may_be_copied_cast_and_loaded_in_between(update_buffers: bool) -> None:
+    model = net()
+    mine = ours.ExponentialMovingAverage(model, momentum=0.3, update_buffers=update_buffers)
+    train(model, 2, mine)
+    copied = copy.deepcopy(mine)
+    other = ours.ExponentialMovingAverage(model, momentum=0.3, update_buffers=update_buffers)
+    other.load_state_dict(copy.deepcopy(mine.state_dict()), assign=True)
+    mine.to(torch.float32).half().float()
+    mine.load_state_dict(copied.state_dict())
+    train(model, 3, mine, copied, other)
+    for key, value in mine.state_dict().items():
+        assert torch.equal(copied.state_dict()[key], value), key
+        assert torch.equal(other.state_dict()[key], value), key
+    assert not torch.equal(mine.module[0].weight, model[0].weight)

@@ -31,6 +31,7 @@ from runner.validation.rules.paths import path_not_found
 from runner.validation.rules.periods import scheduler_arguments, scheduler_period
 from runner.validation.rules.profiling import profiler_window
 from runner.validation.rules.schedulers import scheduler_without_optimizer
+from runner.validation.rules.storages import unknown_storage
 from runner.validation.rules.stores import remote_checkpoints
 from runner.validation.rules.triples import not_built_together
 from runner.validation.rules.variables import field_under_vars
@@ -64,6 +65,7 @@ RULES: tuple[Callable[[Context], Iterator[Problem]], ...] = (
     exclusive_hooks,
     profiler_window,
     remote_checkpoints,
+    unknown_storage,
     endless_sampler,
     batch_sampler_overrides,
     order_of_its_own,

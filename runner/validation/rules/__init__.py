@@ -13,6 +13,7 @@ from runner.validation.rules.context import Context, Marks, origin_of
 from runner.validation.rules.counting import by_epoch_unit
 from runner.validation.rules.distributed import backend_without_gpu, half_precision
 from runner.validation.rules.duplicates import duplicate_hook
+from runner.validation.rules.initializers import initializer_without_layer
 from runner.validation.rules.intervals import interval_beyond_run
 from runner.validation.rules.loaders import (
     batch_sampler_overrides,
@@ -87,4 +88,5 @@ RULES: tuple[Callable[[Context], Iterator[Problem]], ...] = (
     metric_twice,
     path_not_found,
     field_under_vars,
+    initializer_without_layer,
 )

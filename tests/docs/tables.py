@@ -106,7 +106,7 @@ def builtin() -> str:
     for entry in default_plugins().catalog.entries():
         if entry.plugin == "runner" and entry.kind != "optimizer":
             found.setdefault(entry.kind, []).append(entry.name)
-    found["optimizer"] = ["every optimizer of `torch.optim`"]
+    found["optimizer"] = ["every optimizer of `torch.optim`, `ZeroRedundancyOptimizer`"]
     rows = [(f"`{kind}`", names[0] if kind == "optimizer" else _code(names)) for kind, names in found.items()]
     return _table(["Kind", "Components"], sorted(rows, key=lambda row: list(KINDS).index(row[0].strip("`"))))
 

@@ -28,6 +28,9 @@ SHORT = {
     "cifar10": [TWO_BATCHES, "train_cfg.max_epochs=1", "train_dataloader.batch_size=4", "param_scheduler.1.end=4"],
     "cfg": [TWO_BATCHES, "train_cfg.max_epochs=1"],
     "digits": [TWO_BATCHES, "train_cfg.max_epochs=1"],
+    "finetune": [TWO_BATCHES, "train_cfg.max_epochs=1", "param_scheduler.0.end=1"],
+    "gan": [TWO_BATCHES, "train_cfg.max_epochs=1", "param_scheduler.generator.0.end=1"],
+    "pretrain": [TWO_BATCHES, "train_cfg.max_epochs=1"],
     "language_model": ["train_cfg.max_iters=4", "train_cfg.val_interval=2", "val_dataloader.num_batch_per_epoch=1"],
     "plain_torch": [TWO_BATCHES, "train_cfg.max_epochs=1"],
     # The loop splits the whole of its data set, so that can't be cut.
@@ -72,6 +75,10 @@ def test_trains(
         write_cifar10(stage_folder / "data")
         monkeypatch.setenv("CIFAR10_ROOT", str(stage_folder / "data"))
     overrides = [part for each in [*QUICK, *SHORT[config.stem]] for part in ("-o", each)]
+    if config.stem == "finetune":
+        before = [part for each in [*QUICK, *SHORT["pretrain"]] for part in ("-o", each)]
+        assert run(["train", str(config.with_name("pretrain.yaml")), "--work-dir", "before", *before]) == 0
+        overrides += ["-o", "model.backbone.init_cfg.checkpoint=before/epoch_1.pth"]
     code = run(["train", str(config), "--work-dir", "out", *overrides])
     shown = capsys.readouterr()
     assert code == 0, shown.out + shown.err

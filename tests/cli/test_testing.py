@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from runner import Config
+from runner.checkpoint.safetensors_file import write_safetensors
 from runner.visualization import optional
 
 PARTS = """
@@ -215,6 +216,48 @@ def test_a_runner_of_ones_own(test, cli, project):
     assert test("-o", "runner_type=Loud") == {"brightest": 0.9, "count": 6, "loud": 1}
     said = test("-o", "runner_type=Loudd", code=1)
     assert "did you mean 'Loud'" in said
+
+
+def test_a_runner_of_a_plugin(process, project):
+    site = project / "site"
+    info = site / "loud-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: loud\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[runner]\nloud = loud_plugin\n")
+    (site / "loud_plugin.py").write_text(
+        "from runner import hookimpl\n\n\n@hookimpl\ndef runner_register(catalog):\n"
+        '    catalog.runner("PluginRunner", "loud_runner:PluginRunner")\n'
+    )
+    (site / "loud_runner.py").write_text(
+        "from runner import Runner\n\n\nclass PluginRunner(Runner):\n    def train(self):\n"
+        '        self.logger.info("a plugin trains")\n        return super().train()\n'
+    )
+    small = ["-o", "train_dataloader.num_workers=0", "-o", "train_dataloader.persistent_workers=false"]
+    done = process(
+        "train", "cfg.yaml", "--device", "cpu", "-o", "runner_type=PluginRunner", *small, PYTHONPATH=str(site)
+    )
+    assert done.code == 0, done.err
+    assert "a plugin trains" in done.out
+    assert (project / "work_dirs" / "cfg" / "epoch_1.pth").exists()
+
+
+def test_options_as_openmmlabs_scripts_take_them(test):
+    assert test("--cfg-options", "test_evaluator.prefix=a", "vars.loader.batch_size=1") == {
+        "a/brightest": 0.9,
+        "a/count": 6,
+    }
+
+
+def test_training_begins_with_safetensors(cli, project):
+    write_safetensors({"weight": torch.tensor(0.25)}, "w.safetensors")
+    still = [
+        "optim_wrapper.optimizer.lr=0",
+        "train_dataloader.num_workers=0",
+        "train_dataloader.persistent_workers=false",
+    ]
+    done = cli("train", "cfg.yaml", "--device", "cpu", "--load-from", "w.safetensors", "--cfg-options", *still)
+    assert done.code == 0, done.err
+    assert torch.load("work_dirs/cfg/epoch_1.pth", weights_only=True)["state_dict"]["weight"] == 0.25
 
 
 def test_pictures(test, project):

@@ -241,7 +241,7 @@ class Runner:
             ("visualizer",),
             save_dir=self.log_dir,
         )
-        self.logger.debug("environment: " + ", ".join(f"{key} {value}" for key, value in collect_env().items()))
+        self.logger.debug("\n".join(["environment", *(f"  {key}: {value}" for key, value in collect_env().items())]))
 
     def close(self) -> None:
         """Close the log and the visualizer's backends, and leave the process group if this Runner joined it."""

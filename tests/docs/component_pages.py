@@ -14,6 +14,7 @@ from typing import Any
 from runner.cli.describe import _parameters
 from runner.kinds import KINDS
 from runner.plugin import Entry, default_plugins
+from runner.plugin.optimizers import THIRD_PARTY
 from runner.signature import Signature, describe
 
 __all__ = ["FOLDER", "pages"]
@@ -70,7 +71,9 @@ def _page(name: str, kinds: Sequence[str]) -> str:
 
 def _kind(entries: Sequence[Entry]) -> Iterator[str]:
     # What torch's own constructors take depends on its version, and stands in its documentation.
-    foreign = [entry.name for entry in entries if not entry.target.startswith("runner.")]
+    # What else is installed where this is written has no place here.
+    elsewhere = {name for targets in THIRD_PARTY.values() for name in targets}
+    foreign = [each.name for each in entries if not each.target.startswith("runner.") and each.name not in elsewhere]
     for entry in sorted(entries, key=lambda each: each.name):
         if entry.target.startswith("runner."):
             yield from _component(entry)

@@ -24,6 +24,8 @@ _EVALUATOR = "runner.evaluator.evaluator:Evaluator"
 _VAL_LOOP = "runner.loops.evaluation:ValLoop"
 _CHECKPOINT = "runner.hooks.checkpoint:CheckpointHook"
 _EARLY_STOPPING = "runner.hooks.early_stopping:EarlyStoppingHook"
+_OWN_LOSS = "val_loss"
+"""What a validation yields besides, where the model gives its losses with its predictions."""
 _ARGUMENT = re.compile(r"\{(\w+)\}")
 _COMPUTED = ("compute_metrics", "evaluate", "_full_name")
 """Methods that decide what a metric yields: a class that overrides one below a declaration is not bound by it."""
@@ -36,14 +38,18 @@ def unknown_metric(context: Context) -> Iterator[Problem]:
         return
     exact = [name for name in names if "*" not in name]
     for part, path, metric in _monitored(context):
-        if any(fnmatchcase(metric, name) for name in names):
+        if metric == _OWN_LOSS or any(fnmatchcase(metric, name) for name in names):
             continue
         suggestion = next((name for name in exact if name.endswith(f"/{metric}")), nearest(metric, exact))
         message = (
             f"no metric is called '{metric}', which {part.name} waits for; val_evaluator yields {listed(names)}"
             f"{did_you_mean(suggestion)}"
         )
-        yield context.problem("unknown-metric", path, message, at="value", suggestion=suggestion)
+        if "loss" not in metric:
+            yield context.problem("unknown-metric", path, message, at="value", suggestion=suggestion)
+        else:
+            message = f"{message}; a model that gives its losses with its predictions yields them by their own names"
+            yield context.problem("unknown-metric", path, message, at="value", severity="warning")
 
 
 def metric_without_validation(context: Context) -> Iterator[Problem]:

@@ -29,6 +29,8 @@ ROWS = {
     "whatever comes first": ("{type: Accuracy}", "auto", []),
     "one of two": ("{type: Accuracy}", "[accuracy/top1, accuracy/f1]", [(UNKNOWN[0], UNKNOWN[1] + ".1", "error")]),
     "an evaluator with a problem": ("{type: Accuracy, topk: x}", "loss", [("not-allowed", "val_evaluator.topk", "error")]),
+    "the model's own loss": ("{type: Accuracy}", "val_loss", []),
+    "one of the model's own losses": ("{type: Accuracy}", "loss_cls", [(*UNKNOWN[:2], "warning")]),
     "an unknown metric": ("{type: Nobodys}", "loss", [("unknown-type", "val_evaluator.type", "error")]),
 }  # fmt: skip
 

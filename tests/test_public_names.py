@@ -56,7 +56,7 @@ NAMES = {
         RegistryError RunnerError SignatureError StorageError dotted
     """,
     "runner.evaluator": """
-        BaseMetric DumpResults Evaluator get_metric_value
+        BaseMetric DumpResults Evaluator TorchMetric get_metric_value
     """,
     "runner.export": """
         Exported Program export_model read_safetensors trace write_safetensors

@@ -5,5 +5,6 @@ from __future__ import annotations
 from runner.evaluator.dump import DumpResults
 from runner.evaluator.evaluator import Evaluator, get_metric_value
 from runner.evaluator.metric import BaseMetric
+from runner.evaluator.torch_metric import TorchMetric
 
-__all__ = ["BaseMetric", "DumpResults", "Evaluator", "get_metric_value"]
+__all__ = ["BaseMetric", "DumpResults", "Evaluator", "TorchMetric", "get_metric_value"]

@@ -15,7 +15,12 @@ from runner.plugin.optimizers import installed
 from runner.plugin.torch_nn import MODULES, SCHEMAS
 
 _TABLE: dict[str, dict[str, str]] = {
-    "runner": {"Runner": "runner.runner:Runner"},
+    "runner": {"FlexibleRunner": "runner.flexible:FlexibleRunner", "Runner": "runner.runner:Runner"},
+    "strategy": {
+        "DDPStrategy": "runner.strategy.ddp:DDPStrategy",
+        "FSDPStrategy": "runner.strategy.fsdp:FSDPStrategy",
+        "SingleDeviceStrategy": "runner.strategy.single:SingleDeviceStrategy",
+    },
     "loop": {
         "EpochBasedTrainLoop": "runner.loops.train:EpochBasedTrainLoop",
         "IterBasedTrainLoop": "runner.loops.train:IterBasedTrainLoop",
@@ -73,7 +78,12 @@ _TABLE: dict[str, dict[str, str]] = {
         "Xavier": "runner.model.weight_init:XavierInit",
     },
     "tta_model": {"BaseTTAModel": "runner.model.tta:BaseTTAModel"},
-    "model_wrapper": {"MMDistributedDataParallel": "runner.dist.ddp:MMDistributedDataParallel"},
+    "model_wrapper": {
+        "DistributedDataParallel": "runner.dist.ddp:MMDistributedDataParallel",
+        "MMDistributedDataParallel": "runner.dist.ddp:MMDistributedDataParallel",
+        "MMFullyShardedDataParallel": "runner.dist.fully_sharded:MMFullyShardedDataParallel",
+        "MMSeparateDistributedDataParallel": "runner.dist.separate:MMSeparateDistributedDataParallel",
+    },
     "optim_wrapper": {
         "AmpOptimWrapper": "runner.optim.amp:AmpOptimWrapper",
         "OptimWrapper": "runner.optim.optim_wrapper:OptimWrapper",
@@ -116,7 +126,10 @@ _TABLE: dict[str, dict[str, str]] = {
         "local": "runner.fileio.local:LocalBackend",
     },
     "evaluator": {"Evaluator": "runner.evaluator.evaluator:Evaluator"},
-    "metric": {"DumpResults": "runner.evaluator.dump:DumpResults"},
+    "metric": {
+        "DumpResults": "runner.evaluator.dump:DumpResults",
+        "TorchMetric": "runner.evaluator.torch_metric:TorchMetric",
+    },
     "inferencer": {"DefaultInferencer": "runner.infer.default:DefaultInferencer"},
     "visualizer": {"Visualizer": "runner.visualization.visualizer:Visualizer"},
     "vis_backend": {

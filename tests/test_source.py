@@ -96,6 +96,9 @@ ALLOWED_LOOKUPS = {
     ("utils/methods.py", "is_method_overridden", "getattr(derived, method)"): "asked by Python code of its class",
     ("utils/methods.py", "is_method_overridden", "getattr(base_class, method)"): "as above",
     ("config/config.py", "Config.__setattr__", "getattr(type(self), name, None)"): "a class's property",
+    ("config/dict_action.py", "DictAction.__call__", "getattr(namespace, str(self.dest), None)"): (
+        "what the option of an argument parser holds so far"
+    ),
     ("dataset/dataloader.py", "DataLoader.__init__", "getattr(self, name)"): "names from a table",
     ("dataset/fetch.py", "_Face.__getattr__", "getattr(self.dataset, name)"): "a face of a dataset",
     ("dataset/subset.py", "Head.__getattr__", "getattr(self.dataset, name)"): "a face of a dataset",

@@ -97,6 +97,7 @@ def _read(backend, name, results):
     results.put([backend.get(name) for _ in range(20)])
 
 
+@pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")  # torch has threads, and so has fsspec
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 def test_an_open_archive_is_not_shared_with_workers(archive, method):
     name = f"zip://ann/a.json::{archive}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -15,19 +15,19 @@ from runner.config.triples import TRIPLES
 from runner.dataset import build_dataloader as keyed_dataloader
 from runner.dataset import rebuild
 from runner.dataset.build import accepted
-from runner.dist.ddp import MMDistributedDataParallel, is_model_wrapper, wrap_model
+from runner.dist.ddp import MMDistributedDataParallel
 from runner.errors import BuildError, Path
 from runner.evaluator import Evaluator
 from runner.hooks import Hook
 from runner.model import (
     BaseModel,
-    convert_sync_batchnorm,
-    revert_sync_batchnorm,
     turn_on_activation_checkpointing,
     turn_on_efficient_conv_bn_eval,
 )
 from runner.optim import OptimWrapper, OptimWrapperDict, build_optim_wrapper
 from runner.optim.scheduler import _ParamScheduler
+from runner.strategy import BaseStrategy, DDPStrategy, SingleDeviceStrategy
+from runner.strategy.base import Surroundings
 
 if TYPE_CHECKING:
     from runner.build import Builder
@@ -48,6 +48,7 @@ __all__ = [
     "param_schedulers",
     "register_hook",
     "scale_lr",
+    "strategy",
     "train_loop_type",
     "wrapped_model",
 ]
@@ -90,44 +91,52 @@ def model(runner: Runner, cfg: nn.Module | Mapping[str, Any], data_preprocessor:
     return built
 
 
-def wrapped_model(runner: Runner, cfg: nn.Module | Mapping[str, Any], data_preprocessor: Any, fields: Any) -> nn.Module:
-    """Build the model on the run's device, wrapped where several processes train it.
+def strategy(runner: Runner, cfg: BaseStrategy | Mapping[str, Any] | None) -> BaseStrategy:
+    """Build the strategy; without one, a model is trained whole, on each device that takes part."""
+    if cfg is None:
+        return DDPStrategy() if runner.distributed else SingleDeviceStrategy()
+    built = runner.builder.build("strategy", cfg, ("strategy",))
+    if not isinstance(built, BaseStrategy):
+        raise BuildError(f"a strategy derives from BaseStrategy, and {type(built).__name__} does not", path=("strategy",))
+    return built
+
+
+def wrapped_model(
+    runner: Runner,
+    cfg: nn.Module | Mapping[str, Any],
+    data_preprocessor: Any,
+    fields: Any,
+    initialize: Callable[[nn.Module], None],
+) -> nn.Module:
+    """Build the model, and let the strategy spread it.
+
+    Args:
+        runner: The run.
+        cfg: The model, or its mapping.
+        data_preprocessor: What it prepares batches with, where its own mapping does not say.
+        fields: The config's top-level fields.
+        initialize: Draws the weights, for a strategy after which that is no longer possible.
 
     Raises:
         BuildError: `sync_bn` is asked for where its implementation can't work, or `efficient_conv_bn_eval` names a
             module that the model does not have.
     """
-    built = model(runner, cfg, data_preprocessor).to(runner.device)
+    with runner.strategy.building():
+        built = model(runner, cfg, data_preprocessor)
     if fields["channels_last"]:
         built = built.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack it
     if fields["efficient_conv_bn_eval"]:
         pairs = turn_on_efficient_conv_bn_eval(built, fields["efficient_conv_bn_eval"])
         runner.logger.info(f"{pairs} convolutions are computed as one with their batch norm in evaluation mode")
-    if not runner.distributed:
-        return revert_sync_batchnorm(built)
-    if is_model_wrapper(built):
-        return built
-    return wrap_model(
-        _synchronized(built, fields["sync_bn"], runner.device),
-        runner.device,
+    trains = fields["train_cfg"] is not None or fields["init_weights_for_test_or_val"] is not False
+    around = Surroundings(
+        device=runner.device,
         builder=runner.builder,
-        model_wrapper_cfg=fields["model_wrapper_cfg"],
-        find_unused_parameters=fields["find_unused_parameters"],
+        say=runner.logger.info,
+        initialize=initialize if runner.strategy.initializes and trains else None,
+        fields={name: fields[name] for name in ("model_wrapper_cfg", "find_unused_parameters", "sync_bn")},
     )
-
-
-def _synchronized(built: nn.Module, implementation: Any, device: torch.device) -> nn.Module:
-    if implementation is None:
-        return built
-    if device.type == "cpu":
-        raise BuildError(
-            "batch norm shares its statistics on GPUs only, and this run is on a CPU; remove sync_bn, or train on GPUs",
-            path=("sync_bn",),
-        )
-    try:
-        return convert_sync_batchnorm(built, implementation).to(device)
-    except BuildError as error:
-        raise BuildError(str(error), path=("sync_bn",)) from error
+    return runner.strategy.prepare(built, around)
 
 
 def init_weights(model: nn.Module) -> None:
@@ -266,9 +275,10 @@ def train_loop_type(cfg: Mapping[str, Any]) -> dict[str, Any]:
 def optim_wrapper(runner: Runner, cfg: OptimWrapper | Mapping[str, Any]) -> OptimWrapper:
     """Build the optimizer wrapper through its constructor, and let it record the gradients' norm."""
     built = build_optim_wrapper(runner.unwrapped_model, cfg, build=runner.builder.build)
-    if isinstance(built, OptimWrapperDict) and getattr(type(runner.model), "train_step", None) is BaseModel.train_step:
+    model = runner.unwrapped_model
+    if isinstance(built, OptimWrapperDict) and getattr(type(model), "train_step", None) is BaseModel.train_step:
         raise BuildError(
-            f"{type(runner.model).__name__} is trained by several optimizers ({', '.join(built.keys())}), and has no "
+            f"{type(model).__name__} is trained by several optimizers ({', '.join(built.keys())}), and has no "
             "train_step() of its own that says which loss is for which; define one",
             path=("optim_wrapper",),
         )

@@ -131,6 +131,11 @@ class OptimWrapperDict(OptimWrapper):
         for wrapper in self.values():
             wrapper.zero_grad(**kwargs)
 
+    def accumulate(self, counts: int) -> None:
+        """Average the gradients of another number of losses, for all optimizers."""
+        for wrapper in self.values():
+            wrapper.accumulate(counts)
+
     def initialize_count_status(self, model: nn.Module, init_counts: int, max_counts: int) -> None:
         """Nothing: how many losses there will be for each optimizer is not known here."""
 

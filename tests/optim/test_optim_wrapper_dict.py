@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ import torch
 from torch import nn
 
 from runner import Hook, Runner, read_scalars
+from runner.cli.app import run as cli
 from runner.errors import BuildError, CheckpointError
 from runner.model import BaseModel
 from runner.optim import AmpOptimWrapper, OptimWrapper, OptimWrapperDict, build_optim_wrapper
@@ -273,3 +275,27 @@ def test_a_model_that_cannot_say_which_loss_is_for_which_is_refused(tmp_path: An
 
     with pytest.raises(BuildError, match=r"Plain is trained by several optimizers.*define one"):
         runner(tmp_path, model=Plain()).train()
+
+
+EXAMPLE = str(Path(__file__).parents[2] / "examples" / "gan" / "gan.yaml")
+
+
+@pytest.mark.parametrize("arguments", [["validate", "--build"], ["plan"], ["plan", "--build"]], ids=" ".join)
+def test_commands_that_build_without_a_run(
+    arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli([*arguments, EXAMPLE]) == 0
+    shown = capsys.readouterr().out
+    if arguments[0] == "plan":
+        assert "lr, group 0: 4e-05" in shown
+        assert "lr, group 1: 0.0002" in shown
+    if arguments == ["plan", "--build"]:
+        assert "generator 0" in shown
+        assert "discriminator 1" in shown
+
+
+def test_other_windows_for_all() -> None:
+    wrapper = build()
+    wrapper.accumulate(2)
+    assert [each.accumulative_counts for each in wrapper.values()] == [2, 2]

@@ -11,10 +11,13 @@ import torch
 
 from runner.visualization.canvas import Canvas
 
-__all__ = ["Drawn", "draw_sample", "known", "predicted"]
+__all__ = ["Drawn", "draw_sample", "known", "large_enough", "predicted"]
 
 _IGNORED = 255
 """The class of pixels that belong to none, by custom."""
+
+_ROOM = 96
+"""Pixels that a class and its score take."""
 
 
 class Drawn(NamedTuple):
@@ -108,6 +111,19 @@ def _array(value: Any) -> Any:
         return None
     value = getattr(value, "tensor", value)
     return value.detach().cpu().numpy() if isinstance(value, torch.Tensor) else np.asarray(value)
+
+
+def large_enough(image: np.ndarray[Any, Any], drawn: Drawn) -> np.ndarray[Any, Any]:
+    """The image, a whole number of times as large where a text would not fit and nothing else is drawn.
+
+    Args:
+        image: (H, W) or (H, W, 3).
+        drawn: What is drawn on it.
+    """
+    if drawn.bboxes is not None or drawn.masks is not None or drawn.sem_seg is not None:
+        return image
+    times = -(-_ROOM // min(image.shape[:2]))
+    return image.repeat(times, axis=0).repeat(times, axis=1)
 
 
 def draw_sample(canvas: Canvas, drawn: Drawn, dataset_meta: Mapping[str, Any] | None) -> None:

@@ -14,7 +14,7 @@ from typing_extensions import Self
 from runner.dist import is_main_process
 from runner.logging.current import Current
 from runner.visualization.canvas import Canvas, FigureOptions
-from runner.visualization.datasample import draw_sample, known, predicted
+from runner.visualization.datasample import draw_sample, known, large_enough, predicted
 from runner.visualization.featmap import draw_featmap
 from runner.visualization.vis_backend import BaseVisBackend
 from runner.visualization.window import Window
@@ -198,8 +198,8 @@ class Visualizer(Canvas, Current):
         """Draw what is known of a sample and what was predicted side by side, and keep the image.
 
         Boxes, masks, labels and scores of instances, classes of pixels and classes of the image are drawn, from
-        `gt_instances`, `gt_sem_seg`, `gt_label` and their `pred_` counterparts. A subclass overrides this for anything
-        else.
+        `gt_instances`, `gt_sem_seg`, `gt_label` and their `pred_` counterparts; an image that is too small for the text of
+        its class is enlarged. A subclass overrides this for anything else.
 
         Args:
             name: The image's name.
@@ -221,10 +221,13 @@ class Visualizer(Canvas, Current):
         drawn = []
         for each in (truth, prediction):
             if each is not None and not each.is_empty:
-                self.set_image(image)
+                self.set_image(large_enough(image, each))
                 draw_sample(self, each, self._dataset_meta)
                 drawn.append(self.get_image())
-        shown = np.concatenate(drawn or [image], axis=1)
+        # Of two different sizes the smaller one is padded below.
+        tallest = max((each.shape[0] for each in drawn), default=0)
+        padded = [np.pad(each, ((0, tallest - each.shape[0]), (0, 0), (0, 0))) for each in drawn]
+        shown = np.concatenate(padded or [image], axis=1)
         self.set_image(shown)
         if show:
             self.show(shown, win_name=name, wait_time=wait_time)

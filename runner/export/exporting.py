@@ -102,15 +102,7 @@ def export_model(
             **_told(program, model),
             "check": {"largest_difference": largest, "tolerance": tolerance, "batch_size": size_of(program.batch)},
             "checkpoint": {"file": str(checkpoint), "sha256": _digest(Path(checkpoint)), **_position(meta)},
-            "versions": {
-                "runner": version("yaml-runner"),
-                "torch": torch.__version__,
-                "python": platform.python_version(),
-            },
-            "files": {
-                name: {"sha256": _digest(draft / name), "bytes": (draft / name).stat().st_size}
-                for name in (PROGRAM, WEIGHTS, CONFIG)
-            },
+            **_written(draft),
             **_classes(meta),
         }
         (draft / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
@@ -133,6 +125,17 @@ def _told(program: Program, model: nn.Module) -> dict[str, Any]:
         "batch_size": "any" if program.is_dynamic else size_of(program.batch),
         "inputs": _described(program.batch, size),
         "outputs": _described(outputs, size),
+    }
+
+
+def _written(folder: Path) -> dict[str, Any]:
+    """What wrote the files, and the files."""
+    return {
+        "versions": {"runner": version("yaml-runner"), "torch": torch.__version__, "python": platform.python_version()},
+        "files": {
+            name: {"sha256": _digest(folder / name), "bytes": (folder / name).stat().st_size}
+            for name in (PROGRAM, WEIGHTS, CONFIG)
+        },
     }
 
 

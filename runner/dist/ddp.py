@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import warnings
 from collections.abc import Mapping
@@ -10,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DataParallel, DistributedDataParallel
+
+from runner.plugin import PROCESS_ENTRIES, default_plugins
 
 if TYPE_CHECKING:
     from runner.build import Builder
@@ -122,8 +125,23 @@ def detect_anomalous_params(loss: Tensor, model: nn.Module) -> None:
 
 
 def is_model_wrapper(model: nn.Module) -> bool:
-    """Whether the model is wrapped for parallel training, so that the user's own is its `module`."""
-    return isinstance(model, (DistributedDataParallel, DataParallel))
+    """Whether the model is wrapped for parallel training, so that the user's own is its `module`.
+
+    So it is in torch's wrappers and in every component of kind `model_wrapper`.
+
+    Args:
+        model: The model.
+    """
+    cls: Any = type(model)
+    return isinstance(model, (DistributedDataParallel, DataParallel)) or _is_on_offer(cls, len(PROCESS_ENTRIES))
+
+
+@functools.lru_cache(maxsize=64)
+def _is_on_offer(cls: type, registered: int) -> bool:
+    """Whether a class is, or derives from, a wrapper on offer; asked anew when the process has registered more."""
+    del registered
+    lineage = {f"{each.__module__}:{each.__qualname__}" for each in cls.__mro__}
+    return any(entry.kind == "model_wrapper" and entry.target in lineage for entry in default_plugins().catalog)
 
 
 def wrap_model(

@@ -15,11 +15,14 @@ from runner.model import (
     ModuleAdapter,
     convert_sync_batchnorm,
     detect_anomalous_params,
+    is_model_wrapper,
     merge_dict,
     revert_sync_batchnorm,
     turn_on_activation_checkpointing,
     turn_on_efficient_conv_bn_eval,
 )
+from runner.plugin import PROCESS_ENTRIES
+from runner.registry import MODEL_WRAPPERS
 
 
 class Net(nn.Module):
@@ -230,6 +233,25 @@ def test_a_parameter_that_the_loss_ignores_is_named():
     model = nn.ModuleDict({"used": nn.Linear(2, 2), "left": nn.Linear(2, 2, bias=False)})
     with pytest.warns(UserWarning, match="does not depend on left.weight"):
         detect_anomalous_params(model["used"](torch.ones(2)).sum(), model)
+
+
+class Wrapper(nn.Module):
+    def __init__(self, module):
+        super().__init__()
+        self.module = module
+
+
+def test_a_wrapper_is_what_is_registered_as_one():
+    before = list(PROCESS_ENTRIES)
+    assert not is_model_wrapper(Wrapper(nn.Linear(1, 1)))
+    try:
+        MODEL_WRAPPERS.register_module(module=Wrapper)
+        assert is_model_wrapper(Wrapper(nn.Linear(1, 1)))
+        assert is_model_wrapper(type("Derived", (Wrapper,), {})(nn.Linear(1, 1)))
+        assert is_model_wrapper(nn.DataParallel(nn.Linear(1, 1)))
+        assert not is_model_wrapper(nn.Linear(1, 1))
+    finally:
+        PROCESS_ENTRIES[:] = before
 
 
 def test_dictionaries_are_merged():

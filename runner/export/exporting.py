@@ -76,11 +76,7 @@ def export_model(
     """
     run_custom_imports(cfg)
     builder = Builder(scope=cfg.get("default_scope"))
-    model = built_model(builder, cfg)
-    content = load(checkpoint)
-    load_state_dict(model, content.get("state_dict", content), strict=True)
-    model = model.to(resolve_device(device)).eval()
-    meta = content.get("meta")
+    model, meta = _trained(builder, cfg, checkpoint, device)
     texts = {"runner_version": version("yaml-runner"), "checkpoint": Path(checkpoint).name}
     if weights_only:
         file = Path(out) if Path(out).suffix == ".safetensors" else Path(out, WEIGHTS)
@@ -110,6 +106,14 @@ def export_model(
         for name in names:
             (draft / name).replace(target / name)
     return Exported(files=tuple(target / name for name in names), manifest=manifest)
+
+
+def _trained(builder: Builder, cfg: Config, checkpoint: str, device: str) -> tuple[nn.Module, Any]:
+    """The model with the checkpoint's weights, in evaluation mode, and what the checkpoint says about itself."""
+    model = built_model(builder, cfg)
+    content = load(checkpoint)
+    load_state_dict(model, content.get("state_dict", content), strict=True)
+    return model.to(resolve_device(device)).eval(), content.get("meta")
 
 
 def _told(program: Program, model: nn.Module) -> dict[str, Any]:

@@ -111,6 +111,7 @@ ALLOWED_LOOKUPS = {
     ("logging/history_buffer.py", "HistoryBuffer.statistics", "getattr(self, method_name)"): "one of four names",
     ("logging/log_processor.py", "_length", "getattr(runner, f'{mode}_dataloader')"): "mode is train, val or test",
     ("loops/evaluation.py", "EvaluationLoop.step", "getattr(self.runner.model, f'{self.mode}_step')"): "as above",
+    ("loops/splitting.py", "_Update.__getattr__", "getattr(self._wrapper, name)"): "a face of an optimizer wrapper",
     ("optim/optim_wrapper.py", "OptimWrapper.__getattr__", "getattr(self.optimizer, name)"): "a face of an optimizer",
     ("optim/scheduler/param_scheduler.py", "_ParamScheduler.state_dict", "getattr(self, key)"): "names from a table",
     ("plugin/discovery.py", "Plugins._ask", "getattr(self._manager.hook, spec)"): "one of the specs' names",

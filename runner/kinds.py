@@ -15,9 +15,15 @@ __all__ = ["KINDS", "Interval", "Kind", "Slot", "TypeName", "kinds_of", "registr
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """Marks a parameter that takes components: `Annotated[list[Any], Slot("transform")]`."""
+    """Marks a parameter that takes components: `Annotated[list[Any], Slot("transform")]`.
+
+    Attributes:
+        kind: Their kind.
+        default_type: What a mapping without `type` means there, where that is not the same for the whole kind.
+    """
 
     kind: str
+    default_type: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +154,12 @@ _TABLE = (
         doc="The object that holds all parts of a run.",
         by_name=True,
     ),
-    Kind(name="strategy", registry="STRATEGIES", base=None, doc="How a model is spread over devices."),
+    Kind(
+        name="strategy",
+        registry="STRATEGIES",
+        base="runner.strategy.base:BaseStrategy",
+        doc="How a model is spread over devices.",
+    ),
     Kind(
         name="loop",
         registry="LOOPS",
@@ -192,6 +203,7 @@ _TABLE = (
         base=None,
         doc="Wraps the model for distributed training.",
         injected=("module",),
+        deferred=True,  # a strategy puts it around the model that is built
     ),
     Kind(
         name="weight_init",

@@ -29,6 +29,7 @@ from runner.loops.interruption import pick_up
 from runner.model import BaseDataPreprocessor
 from runner.optim import OptimWrapper
 from runner.optim.scheduler import _ParamScheduler
+from runner.strategy import BaseStrategy
 from runner.visualization import Visualizer
 
 __all__ = ["Runner"]
@@ -80,6 +81,7 @@ class Runner:
             as one in evaluation mode.
         channels_last: Whether images lie in memory with their channels last, as tensor cores like them.
         init_weights_for_test_or_val: Whether `val()` and `test()` call the model's `init_weights` before they load.
+        strategy: How the model is spread over devices; by default it is whole on each, with gradients averaged.
         device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
 
     Attributes:
@@ -129,6 +131,7 @@ class Runner:
         efficient_conv_bn_eval: str | list[str] | None = None,
         channels_last: bool = False,
         init_weights_for_test_or_val: bool = True,
+        strategy: BaseStrategy | dict[str, Any] | None = None,
         device: str = "auto",
     ) -> None:
         fields = dict(locals())
@@ -158,7 +161,8 @@ class Runner:
         self._test_loop: EvaluationLoop | None = None
         self.optim_wrapper: OptimWrapper | None = None
         self.param_schedulers: list[_ParamScheduler] | dict[str, list[_ParamScheduler]] = []
-        self.model = assemble.wrapped_model(self, model, data_preprocessor, self._fields)
+        self.strategy = assemble.strategy(self, strategy)
+        self.model = assemble.wrapped_model(self, model, data_preprocessor, self._fields, self._initialize_early)
         self.hooks = HookList()
         assemble.hooks(self, default_hooks, custom_hooks)
         self.dump_config()
@@ -187,7 +191,8 @@ class Runner:
             cls, _ = Builder(scope=config.get("default_scope")).resolve("runner", {"type": named})  # type: ignore[assignment]  # noqa: PLW0642 - the class that the config names
         data = config.to_dict()
         # What is no argument is read elsewhere (`vars`, `custom_imports`), or null, or validation has refused it.
-        data = {name: value for name, value in data.items() if name in inspect.signature(cls).parameters}
+        known = {*inspect.signature(cls).parameters, *inspect.signature(Runner).parameters}
+        data = {name: value for name, value in data.items() if name in known}
         if data.get("work_dir") is None:
             stem = Path(config.filename).stem if config.filename else "run"
             data["work_dir"] = f"work_dirs/{stem}"
@@ -413,6 +418,12 @@ class Runner:
             assemble.checkpoint_activations(self.unwrapped_model, self._fields["activation_checkpointing"])
             assemble.log_size(self)
         self._load_or_resume()
+        if self.strategy.needs_checkpoint and not (self._resumed or self._has_loaded):
+            raise BuildError(
+                "strategy.skip_init_weights leaves the model without weights until some are loaded; set load_from, or "
+                "resume from a checkpoint that is there",
+                path=("strategy", "skip_init_weights"),
+            )
         if self._is_training:
             self._is_training = False
             pick_up(self)
@@ -426,6 +437,7 @@ class Runner:
         """Build, once, what changes the weights and what changes that."""
         if self.optim_wrapper is None:
             self.optim_wrapper = assemble.optim_wrapper(self, self._fields["optim_wrapper"])
+            self.strategy.adapt(self.optim_wrapper)
             assemble.scale_lr(self, self._fields["auto_scale_lr"])
             self.param_schedulers = assemble.param_schedulers(self, self._fields["param_scheduler"])
 
@@ -459,6 +471,14 @@ class Runner:
         self.streams.enter_step(0)
         assemble.init_weights(self.unwrapped_model)
         self.streams.capture()
+
+    def _initialize_early(self, model: nn.Module) -> None:
+        """Initialize a model that is about to be spread, with the numbers that it would draw later."""
+        self.streams.capture()
+        self._initialized = True
+        self.streams.enter_step(0)
+        assemble.init_weights(model)
+        self.streams.leave_step()
 
     # ---- checkpoints -------------------------------------------------------------------------------------------------
 

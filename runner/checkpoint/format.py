@@ -16,6 +16,7 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 import torch
 
+from runner.dist.sharding import is_dtensor
 from runner.errors import CheckpointError
 
 __all__ = ["to_plain"]
@@ -109,6 +110,8 @@ class _Conversion:
 
     def _tensor(self, value: torch.Tensor) -> torch.Tensor:
         tensor = value.detach()
+        if is_dtensor(tensor):
+            return tensor  # put together, or written as shares, when everything is in place
         if type(tensor) is not torch.Tensor:
             tensor = tensor.as_subclass(torch.Tensor)
         if tensor.layout is not torch.strided or tensor.device.type == "meta":

@@ -20,6 +20,7 @@ from runner.checkpoint.weights import load_state_dict
 from runner.config import Config, compose
 from runner.dataset import DataLoader
 from runner.dist.roll_call import roll_call
+from runner.dist.sharding import gather, is_sharded, like, local
 from runner.errors import CheckpointError
 from runner.optim.scheduler import restore_schedulers
 
@@ -51,7 +52,9 @@ def save(
     _keep_what_differs(per_rank)
     # An optimizer that is spread over the ranks puts its state together.
     optimizer = runner.optim_wrapper.state_dict() if save_optimizer and runner.optim_wrapper is not None else None
-    if not dist.is_main_process():
+    # What is spread over the ranks has to be read by all of them; otherwise rank 0 has it all.
+    is_spread = is_sharded(runner.unwrapped_model)
+    if not (dist.is_main_process() or is_spread):
         dist.barrier()
         return
     checkpoint: dict[str, Any] = {
@@ -70,7 +73,10 @@ def save(
     if save_param_scheduler and runner.param_schedulers:
         checkpoint["param_schedulers"] = _scheduler_states(runner)
     checkpoint = _let_hooks_change(runner, to_plain(checkpoint, owner="the run"))
-    _store(runner, path.parent).save(checkpoint, path.name, step=iteration)
+    if is_spread:
+        checkpoint = gather(checkpoint, keep=dist.is_main_process())
+    if dist.is_main_process():
+        _store(runner, path.parent).save(checkpoint, path.name, step=iteration)
     dist.barrier()
 
 
@@ -119,6 +125,8 @@ def _of_this_rank(runner: Runner, epoch: int) -> dict[str, Any]:
     And the buffers, since ranks do not share batch norm's statistics.
     """
     state: dict[str, Any] = {"streams": runner.streams.state_dict(), "data": _data(runner, epoch)}
+    if own := runner.strategy.state_dict():
+        state["strategy"] = own
     if runner.train_loop.micro_batch is not None:
         state["micro_batch"] = runner.train_loop.micro_batch
     if runner.world_size > 1:
@@ -126,7 +134,7 @@ def _of_this_rank(runner: Runner, epoch: int) -> dict[str, Any]:
     wrapper = runner.optim_wrapper
     if wrapper is not None and wrapper.inside_window:
         state["gradients"] = {
-            name: parameter.grad.detach().cpu()
+            name: local(parameter.grad).detach().cpu()
             for name, parameter in runner.unwrapped_model.named_parameters()
             if parameter.grad is not None
         }
@@ -288,6 +296,7 @@ def _restore_the_rest(runner: Runner, checkpoint: Mapping[str, Any]) -> None:
         if same_count:
             _restore_gradients(runner.unwrapped_model, of_rank.get("gradients", {}))
         runner.streams.load_state_dict(of_rank["streams"])
+        runner.strategy.load_state_dict(of_rank.get("strategy", {}))
     if runner.optim_wrapper is not None and "accumulation" in checkpoint and same_count:
         runner.optim_wrapper.load_count_state(checkpoint["accumulation"])
 
@@ -301,7 +310,7 @@ def _restore_buffers(model: nn.Module, buffers: Mapping[str, torch.Tensor]) -> N
 def _restore_gradients(model: nn.Module, gradients: Mapping[str, torch.Tensor]) -> None:
     for name, parameter in model.named_parameters():
         if name in gradients:
-            parameter.grad = gradients[name].to(parameter.device, copy=True)
+            parameter.grad = like(gradients[name].to(local(parameter).device, copy=True), parameter)
 
 
 def _name_differences(runner: Runner, checkpoint: Mapping[str, Any], filename: str) -> None:

@@ -15,6 +15,7 @@ from torch import nn
 from torch.nn.parameter import is_lazy
 
 from runner.checkpoint.loader import MapLocation, load
+from runner.dist.sharding import scatter_weights
 from runner.errors import CheckpointError
 
 __all__ = ["STRIP_MODULE", "WeightReport", "load_checkpoint", "load_state_dict"]
@@ -142,6 +143,7 @@ def _revise(state_dict: Mapping[str, Any], revise_keys: Sequence[tuple[str, str]
 
 def _load(model: nn.Module, weights: OrderedDict[str, Any]) -> WeightReport:
     ours = model.state_dict()
+    scatter_weights(weights, ours)
     before = {key: tuple(weight.shape) for key, weight in ours.items() if _has_shape(weight)}
     mismatched: tuple[str, ...] = ()
     errors: tuple[str, ...] = ()

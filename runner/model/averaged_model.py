@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from copy import deepcopy
 from typing import Annotated, Any
 
 import torch
 from torch import Tensor, nn
 from typing_extensions import Self
 
+from runner.dist.sharding import copy_model
 from runner.errors import BuildError
 from runner.kinds import Interval
 from runner.logging import print_log
@@ -51,7 +51,7 @@ class BaseAveragedModel(nn.Module):
         super().__init__()
         if interval < 1:
             raise BuildError(f"{type(self).__name__}: interval is {interval}; it must be at least 1")
-        self.module = deepcopy(model).requires_grad_(requires_grad=False)
+        self.module = copy_model(model).requires_grad_(requires_grad=False)
         if device is not None:
             self.module = self.module.to(device)
         self.interval = interval

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Literal, TypedDict
+from typing import Annotated, Any, Final, Literal, TypedDict
 
 import torch
-from torch.nn.utils import clip_grad_norm_, clip_grad_value_
+from torch.nn.utils import clip_grad_norm_, clip_grad_value_, get_total_norm
 
+from runner.dist.sharding import is_dtensor, local
 from runner.errors import BuildError
 from runner.kinds import Interval
 from runner.optim.options import check_keys, check_number
@@ -36,6 +37,9 @@ class ClipGrad(TypedDict, total=False):
     foreach: bool | None
     clip_value: Annotated[float, Interval(gt=0)]
 
+
+_EPSILON: Final = 1e-6
+"""torch's, which keeps the factor finite."""
 
 Clipper = Callable[[list[torch.Tensor]], torch.Tensor | None]
 """Clips the gradients of parameters in place; returns their norm before that, where it was measured."""
@@ -70,8 +74,63 @@ def make_clipper(options: ClipGrad | Mapping[str, Any]) -> tuple[Clipper, dict[s
     check_number(given[bound], name=f"clip_grad.{bound}", above=0)
     if "norm_type" in given:
         given["norm_type"] = _norm_type(given["norm_type"])
-    function: Callable[..., torch.Tensor | None] = clip_grad_norm_ if kind == "norm" else clip_grad_value_
+    function: Callable[..., torch.Tensor | None] = _clip_norm if kind == "norm" else _clip_value
     return functools.partial(function, **given), given
+
+
+def _clip_norm(parameters: list[torch.Tensor], max_norm: float, **options: Any) -> torch.Tensor:
+    if any(is_dtensor(each) for each in parameters):
+        return clip_sharded_norm(parameters, max_norm, **options)
+    return clip_grad_norm_(parameters, max_norm, **options)
+
+
+def _clip_value(parameters: list[torch.Tensor], clip_value: float, foreach: bool | None = None) -> None:
+    if not any(is_dtensor(each) for each in parameters):
+        clip_grad_value_(parameters, clip_value, foreach=foreach)
+        return
+    for each in parameters:
+        if each.grad is not None:
+            local(each.grad).clamp_(-clip_value, clip_value)
+
+
+def clip_sharded_norm(
+    parameters: list[torch.Tensor],
+    max_norm: float,
+    norm_type: float = 2.0,
+    error_if_nonfinite: bool = False,
+    foreach: bool | None = None,
+) -> torch.Tensor:
+    """Clip gradients of which ranks hold shares by the norm of all of them together, as `clip_grad_norm_` does.
+
+    Args:
+        parameters: Whose gradients; some may be whole on each rank, others spread over one mesh or another.
+        max_norm: The largest norm.
+        norm_type: Which p-norm.
+        error_if_nonfinite: Raise an error when the norm is NaN or infinite.
+        foreach: Work on all gradients at once; null decides by the device.
+
+    Returns:
+        The norm before, the same tensor on all ranks.
+    """
+    gradients = [each.grad for each in parameters if each.grad is not None]
+    groups: dict[Any, list[torch.Tensor]] = {}
+    for gradient in gradients:
+        spread: Any = gradient
+        groups.setdefault((spread.device_mesh, spread.placements) if is_dtensor(gradient) else None, []).append(
+            gradient
+        )
+    norms = []
+    for group in groups.values():
+        # torch puts the norms of one mesh together, not those of two.
+        norm: Any = get_total_norm(group, norm_type, foreach=foreach)
+        norms.append(norm.full_tensor() if is_dtensor(norm) else norm)
+    total: torch.Tensor = norms[0] if len(norms) == 1 else torch.linalg.vector_norm(torch.stack(norms), norm_type)
+    if error_if_nonfinite and not torch.isfinite(total):
+        raise RuntimeError(f"the gradients' norm of order {norm_type} is {total.item()}, so they can't be clipped")
+    factor = torch.clamp(max_norm / (total + _EPSILON), max=1.0)
+    shares = [local(each) for each in gradients]
+    torch._foreach_mul_(shares, factor.to(shares[0].device))
+    return total
 
 
 def _norm_type(value: object) -> float:

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from runner.dist.sharding import scatter_optimizer_state
 from runner.errors import BuildError
 from runner.kinds import Interval
 from runner.logging import MMLogger
@@ -50,7 +51,11 @@ class OptimWrapper:
             number waits for the device.
         message_hub: Where `train/grad_norm` is recorded after each update; None records nothing.
         log_name: The optimizer's name, where there are several: then it is `train/<name>.grad_norm`.
+        syncs_every_step: Whether ranks with shares of the gradients add them up after each backward of a window; false
+            for at its end (FSDP2; other wrappers are asked for `no_sync`).
     """
+
+    syncs_every_step: bool = True
 
     def __init__(
         self,
@@ -154,6 +159,8 @@ class OptimWrapper:
         Args:
             model: The model as it is called; one with `no_sync` (DistributedDataParallel) is asked for it.
         """
+        if not self.syncs_every_step and hasattr(model, "set_requires_gradient_sync"):
+            model.set_requires_gradient_sync(self.should_sync())  # type: ignore[operator]  # FSDP2's method
         if self._accumulative_counts == 1 or self.should_sync() or not hasattr(model, "no_sync"):
             return _NOTHING
         context: AbstractContextManager[Any] = model.no_sync()  # type: ignore[operator]  # a wrapper's method
@@ -328,7 +335,7 @@ class OptimWrapper:
         base = state.pop("base_param_settings", None)
         if base is not None and self.base_param_settings is not None:
             self.base_param_settings = dict(base)
-        self.optimizer.load_state_dict(state)
+        self.optimizer.load_state_dict(scatter_optimizer_state(self.optimizer, state))
 
     def __getattr__(self, name: str) -> Any:
         if name == "optimizer":  # not set yet: while unpickling, or before a subclass called __init__

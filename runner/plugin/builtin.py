@@ -117,6 +117,7 @@ _TABLE: dict[str, dict[str, str]] = {
         "default_collate": "runner.dataset.collate:default_collate",
         "log_trace": "runner.hooks.traces:LogTrace",
         "pseudo_collate": "runner.dataset.collate:pseudo_collate",
+        "size_based_auto_wrap_policy": "runner.dist.fully_sharded:size_based_auto_wrap_policy",
         "tb_trace": "runner.hooks.traces:TbTrace",
         "worker_init_fn": "runner.dataset.worker:worker_init_fn",
     },

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 from runner.kinds import KINDS
 from runner.signature.bindings import Value
-from runner.signature.bounds import apply_bounds, slot_of, type_name_of
+from runner.signature.bounds import apply_bounds, slot_default, slot_of, type_name_of
 from runner.signature.classes import Classes
 from runner.signature.fragments import ANY, NULL, OBJECT, Fragment, array, fixed_array, join, opaque, slot
 from runner.signature.known import NOT_OPENED
@@ -375,6 +375,9 @@ class Annotations:
         found = self._read(args[0], replace(context, leaf=kind or context.leaf))
         if kind is not None and not any("x-slot" in str(each) for each in found):
             found = [*found, slot(kind)]
+        default = slot_default(args[1:], context.scope, self.reading)
+        if default is not None:
+            found = [{**each, "x-default-type": default} if "x-slot" in each else each for each in found]
         named = type_name_of(args[1:], context.scope, self.reading)
         if named is not None:
             found = [{**each, "x-type-name": named} if each == {"type": "string"} else each for each in found]

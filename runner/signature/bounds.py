@@ -43,6 +43,16 @@ def slot_of(metadata: Sequence[ast.expr], scope: Scope, reading: Reading) -> str
     return _kind_of("Slot", metadata, scope, reading)
 
 
+def slot_default(metadata: Sequence[ast.expr], scope: Scope, reading: Reading) -> str | None:
+    """The type that a `Slot(kind, default_type="Name")` among the metadata gives to mappings without one."""
+    for name, call in _calls(metadata, scope, reading):
+        if name == "Slot":
+            value = next((each.value for each in call.keywords if each.arg == "default_type"), None)
+            found = evaluate(value, scope, reading) if value is not None else None
+            return found if isinstance(found, str) else None
+    return None
+
+
 def type_name_of(metadata: Sequence[ast.expr], scope: Scope, reading: Reading) -> str | None:
     """The kind that a `TypeName("kind")` among the metadata names."""
     return _kind_of("TypeName", metadata, scope, reading)

@@ -1,0 +1,107 @@
+"""How DDP compresses gradients on their way to other ranks."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, TypedDict
+
+import torch
+from torch.nn.parallel import DistributedDataParallel
+
+from runner.errors import BuildError
+from runner.kinds import Interval
+
+__all__ = ["CommHook", "Compression", "PowerSGD", "register_comm_hook"]
+
+Compression = Literal["fp16", "bf16", "powerSGD", "fp16_powerSGD", "bf16_powerSGD"]
+
+
+class CommHook(TypedDict, total=False):
+    """A compression with its options, which are PowerSGD's (https://arxiv.org/abs/1905.13727).
+
+    Attributes:
+        type: Which one; the last two send PowerSGD's factors in half precision. Required.
+        matrix_approximation_rank: The rank of what is sent. Default: 1.
+        start_powerSGD_iter: Iterations in which whole gradients are sent, from 2. Default: 1000.
+        min_compression_rate: What is compressed by less is sent whole. Default: 2.
+        use_error_feedback: Add what was left out to the next step's gradients. Default: true.
+        warm_start: Begin with the last step's factors. Default: true.
+        orthogonalization_epsilon: Added before factors are divided by their norm. Default: 0.
+        random_seed: Of the first factors. Default: 0.
+    """
+
+    type: Compression
+    matrix_approximation_rank: Annotated[int, Interval(ge=1)]
+    start_powerSGD_iter: Annotated[int, Interval(ge=2)]
+    min_compression_rate: Annotated[float, Interval(gt=0)]
+    use_error_feedback: bool
+    warm_start: bool
+    orthogonalization_epsilon: Annotated[float, Interval(ge=0)]
+    random_seed: int
+
+
+class PowerSGD:
+    """PowerSGD's state, as a checkpoint takes it.
+
+    Args:
+        options: `CommHook`'s, but for `type`.
+    """
+
+    _TENSORS = ("error_dict", "p_memory_dict", "q_memory_dict")
+
+    def __init__(self, options: dict[str, Any]) -> None:
+        from torch.distributed.algorithms.ddp_comm_hooks.powerSGD_hook import PowerSGDState
+
+        self.state = PowerSGDState(process_group=None, **options)
+
+    def state_dict(self) -> dict[str, Any]:
+        """What this rank has left out so far, its factors, where it stands, and its generator."""
+        generator: Any = self.state.rng
+        _, keys, position, has_gauss, gauss = generator.get_state()
+        return {
+            **{name: {key: each.cpu() for key, each in vars(self.state)[name].items()} for name in self._TENSORS},
+            "iter": self.state.iter,
+            "rng": (torch.from_numpy(keys.astype("int64")), position, has_gauss, gauss),
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take back what `state_dict` returned."""
+        for name in self._TENSORS:
+            vars(self.state)[name] = dict(state_dict[name])
+        self.state.iter = state_dict["iter"]
+        keys, position, has_gauss, gauss = state_dict["rng"]
+        self.state.rng.set_state(("MT19937", keys.numpy().astype("uint32"), position, has_gauss, gauss))
+
+
+def register_comm_hook(model: DistributedDataParallel, hook: Compression | CommHook) -> PowerSGD | None:
+    """Compress a model's gradients on their way.
+
+    Args:
+        model: The wrapper.
+        hook: The compression, by its name or with options.
+
+    Returns:
+        Its state, where it has one.
+
+    Raises:
+        BuildError: There is no such compression, or it takes no options.
+    """
+    from torch.distributed.algorithms.ddp_comm_hooks import default_hooks, powerSGD_hook
+
+    options: dict[str, Any] = dict(hook) if isinstance(hook, dict) else {"type": hook}
+    name = options.pop("type", None)
+    plain = {"fp16": default_hooks.fp16_compress_hook, "bf16": default_hooks.bf16_compress_hook}
+    if name in plain:
+        if options:
+            raise BuildError(f"comm_hook: {name} has no options; remove {', '.join(options)}")
+        model.register_comm_hook(None, plain[name])
+        return None
+    wrappers: dict[Any, Any] = {
+        "powerSGD": lambda inner: inner,
+        "fp16_powerSGD": default_hooks.fp16_compress_wrapper,
+        "bf16_powerSGD": default_hooks.bf16_compress_wrapper,
+    }
+    if name not in wrappers:
+        raise BuildError(f"comm_hook: {name!r} is none; there are {', '.join([*plain, *wrappers])}")
+    made = PowerSGD(options)
+    model.register_comm_hook(made.state, wrappers[name](powerSGD_hook.powerSGD_hook))
+    return made

@@ -1,0 +1,16 @@
+"""How a model is spread over devices.
+
+base.py      the contract
+single.py    one device
+ddp.py       a whole model on each
+fsdp.py      a share of the model on each, layers computed together
+"""
+
+from __future__ import annotations
+
+from runner.strategy.base import BaseStrategy
+from runner.strategy.ddp import DDPStrategy
+from runner.strategy.fsdp import FSDPStrategy
+from runner.strategy.single import SingleDeviceStrategy
+
+__all__ = ["BaseStrategy", "DDPStrategy", "FSDPStrategy", "SingleDeviceStrategy"]

@@ -116,8 +116,6 @@ class _Bundle:
         """A schema in standard keywords alone, for a file that is whole or for one that a base completes."""
         if not isinstance(node, Mapping):
             return node
-        if node.get("x-not-supported-yet"):
-            node = _without_unsupported(node)
         if "x-slot" in node:
             return self._choices.slot(node, partial=partial)
         plain: Schema = {key: value for key, value in node.items() if not key.startswith("x-")}
@@ -146,15 +144,6 @@ class _Bundle:
             plain["properties"] = {
                 key: self.plain(value, partial=partial) for key, value in plain["properties"].items()
             }
-
-
-def _without_unsupported(node: Mapping[str, Any]) -> Schema:
-    """What has a place in the format and is not acted on yet is refused: all of it, or the values that are listed."""
-    which = node["x-not-supported-yet"]
-    plain = {key: node[key] for key in ("title", "description", "default") if key in node}
-    if isinstance(which, list):
-        return {**plain, "enum": [value for value in node["enum"] if value not in which]}
-    return {**plain, "type": "null"}
 
 
 def _or_reference(schema: Schema) -> Schema:

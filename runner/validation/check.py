@@ -166,9 +166,7 @@ def _mistakes(data: Mapping[str, Any], components: Components) -> tuple[list[tup
             found.append((unknown_key(key, root, data), (key,)))
             continue
         errors = [Mistake.of(error) for error in validator.descend(data[key], fields.load(key), path=key)]
-        # What is not read at all need not be right.
-        unread = [error for error in errors if error.code == "not-supported-yet"]
-        found += [(error, tuple(error.path)) for error in unread or errors]
+        found += [(error, tuple(error.path)) for error in errors]
     suggested: set[Any] = {mistake.suggestion for mistake, path in found if len(path) == 1}
     for name in root["required"]:
         if name not in data and name not in suggested:

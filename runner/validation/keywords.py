@@ -74,7 +74,6 @@ def make_validator(slots: Slots) -> Any:
             "properties": _properties,
             "x-slot": slots.slot,
             "x-type-name": lambda _validator, kind, instance, _schema: slots.named(kind, instance),
-            "x-not-supported-yet": _not_supported,
             **{keyword: _bound(*row) for keyword, row in _BOUNDS.items()},
             **{keyword: _length(*row) for keyword, row in _LENGTHS.items()},
         },
@@ -277,16 +276,3 @@ def _any_of(
 def _weight(errors: Sequence[ValidationError]) -> tuple[int, int]:
     """Fewer problems are nearer to what was meant, and deeper ones nearer than shallow ones."""
     return (len(errors), -max(len(error.path) for error in errors))
-
-
-def _not_supported(_validator: Any, which: Any, instance: Any, schema: Schema) -> Iterator[Mistake]:
-    if instance is None or (isinstance(which, list) and instance not in which):
-        return
-    what = listed([instance]) if isinstance(which, list) else schema["title"]
-    others = [value for value in schema.get("enum", ()) if isinstance(which, list) and value not in which]
-    yield Mistake(
-        f"{what} has a place in the format, but this version does not act on it yet; "
-        + (f"use {listed(others)}" if others else "remove it"),
-        code="not-supported-yet",
-        at="value" if isinstance(which, list) else "key",
-    )

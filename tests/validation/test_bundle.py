@@ -63,7 +63,6 @@ SAYABLE = {
     "missing-key",
     "not-allowed",
     "not-built-together",
-    "not-supported-yet",
     "out-of-range",
     "scheduler-without-optimizer",
     "type-and-by-epoch",

@@ -29,7 +29,7 @@ ROWS = {
     "no choice": (MODEL + "log_level: debug", "not-allowed", "log_level", "DEBUG"),
     "a field of a field": (MODEL + "env_cfg: {cudnn_benchmrk: true}", "unknown-key", "env_cfg.cudnn_benchmrk", "cudnn_benchmark"),
     "no launcher": (MODEL + "launcher: slrm", "not-allowed", "launcher", "slurm"),
-    "a field to come, whatever it holds": (MODEL + "strategy: {type: Foo}", "not-supported-yet", "strategy", None),
+    "a strategy that nobody offers": (MODEL + "strategy: {type: FSDPStrateg}", "unknown-type", "strategy.type", "FSDPStrategy"),
     "a default hook's name": (MODEL + "default_hooks: {checkpont: {interval: 2}}", "unknown-key", "default_hooks.checkpont", "checkpoint"),
     "an argument of a default hook": (MODEL + "default_hooks: {checkpoint: {intervl: 2}}", "unknown-key", "default_hooks.checkpoint.intervl", "interval"),
     "a default loop's argument": (MODEL + "auto_scale_lr: {enabled: true}", "unknown-key", "auto_scale_lr.enabled", "enable"),
@@ -49,7 +49,7 @@ def test_one_mistake_is_one_problem_in_its_place(problems_of, text, code, path, 
     assert problem.severity == "error"
     last = path.rpartition(".")[2]
     line = text.splitlines()[problem.origin.line - 1][problem.origin.column - 1 :]
-    if code in {"unknown-key", "not-supported-yet", "not-built-together"}:
+    if code in {"unknown-key", "not-built-together"}:
         assert line.startswith(last)
 
 

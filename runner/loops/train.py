@@ -58,8 +58,8 @@ class TrainLoop(BaseLoop):
         self._resumed = False
         self._splitter = _splitter(runner) if on_oom == "split" else None
         pairs = sorted(tuple(pair) for pair in dynamic_intervals or ())
-        self._milestones = [0, *(milestone for milestone, _ in pairs)]
-        self._intervals = [val_interval, *(interval for _, interval in pairs)]
+        self.dynamic_milestones = [0, *(milestone for milestone, _ in pairs)]
+        self.dynamic_intervals = [val_interval, *(interval for _, interval in pairs)]
         if isinstance(self.dataloader, KeyedDataLoader):
             # Nothing has to be put back after a fetch: each step puts its own stream back.
             self.dataloader.guards_torch = False
@@ -148,7 +148,11 @@ class TrainLoop(BaseLoop):
     def decide_val_interval(self, position: int) -> None:
         """Take the interval that `dynamic_intervals` sets after so many epochs or iterations."""
         # As MMEngine counts: the interval of the epoch, or iteration, that comes next.
-        self.val_interval = self._intervals[bisect.bisect_right(self._milestones, position + 1) - 1]
+        self.val_interval = self.dynamic_intervals[bisect.bisect_right(self.dynamic_milestones, position + 1) - 1]
+
+    def _decide_current_val_interval(self) -> None:
+        """The same for where the loop is now, under MMEngine's name: loops of a user's own call it."""
+        self.decide_val_interval(self._epoch if self.epochs_are_passes else self._iter)
 
     def is_validation_due(self, position: int, end: int) -> bool:
         """Whether a validation follows the epoch or iteration number `position` (from 1) of `end`."""
@@ -295,12 +299,13 @@ class IterBasedTrainLoop(TrainLoop):
             on_oom=on_oom,
         )
         self._max_iters = max_iters
+        self._max_epochs = 1  # the whole run counts as one epoch, as hooks of MMEngine expect
         self.dataloader_iterator = self._batches()
 
     @property
     def max_epochs(self) -> int:
-        """The whole run counts as one epoch, as hooks of MMEngine expect."""
-        return 1
+        """The whole run counts as one epoch."""
+        return self._max_epochs
 
     @property
     def max_iters(self) -> int:

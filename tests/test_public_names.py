@@ -18,13 +18,13 @@ from runner.model import BaseModel
 NAMES = {
     "runner": """
         BaseLoop BuildError CheckpointError CheckpointStore Config ConfigDict ConfigError DATASETS DATA_SAMPLERS
-        DamagedCheckpoint DictAction EVALUATOR EpochBasedTrainLoop FUNCTIONS HOOKS HistoryBuffer Hook INFERENCERS Interval
-        IterBasedTrainLoop LAUNCHERS LOG_PROCESSORS LOOPS LaunchError Location LogProcessor METRICS MMLogger
-        MODELS MODEL_WRAPPERS MessageHub OPTIMIZERS OPTIM_WRAPPERS OPTIM_WRAPPER_CONSTRUCTORS PARAM_SCHEDULERS
-        PluginError Priority Problem RUNNERS Registry RegistryError Runner RunnerError STORAGES STRATEGIES
-        SignatureError Slot StorageError TASK_UTILS TRANSFORMS TestLoop TypeName VISBACKENDS VISUALIZERS ValLoop
-        WEIGHT_INITIALIZERS collect_env find_latest_checkpoint get_priority hookimpl load_checkpoint
-        load_state_dict print_log read_scalars set_random_seed
+        DamagedCheckpoint DictAction EVALUATOR EpochBasedTrainLoop FUNCTIONS HOOKS HistoryBuffer Hook
+        INFERENCERS Interval IterBasedTrainLoop LAUNCHERS LOG_PROCESSORS LOOPS LaunchError Location LogProcessor
+        METRICS MMLogger MODELS MODEL_WRAPPERS MessageHub NonFiniteError OPTIMIZERS OPTIM_WRAPPERS
+        OPTIM_WRAPPER_CONSTRUCTORS PARAM_SCHEDULERS PluginError Priority Problem RUNNERS Registry RegistryError
+        Runner RunnerError STORAGES STRATEGIES SignatureError Slot StorageError TASK_UTILS TRANSFORMS TestLoop
+        TypeName VISBACKENDS VISUALIZERS ValLoop WEIGHT_INITIALIZERS collect_env find_latest_checkpoint
+        get_priority hookimpl load_checkpoint load_state_dict print_log read_scalars set_random_seed
     """,
     "runner.checkpoint": """
         CheckpointStore Inert WeightReport find_latest_checkpoint load load_checkpoint load_state_dict
@@ -70,9 +70,11 @@ NAMES = {
         register_handler remove rmtree
     """,
     "runner.hooks": """
-        CheckpointHook DistSamplerSeedHook EMAHook EarlyStoppingHook EmptyCacheHook Hook HookList IterTimerHook
-        LoggerHook NaNGuardHook NaiveVisualizationHook ParamSchedulerHook PrepareTTAHook Priority ProfilerHook RuntimeInfoHook SWAHook
-        SyncBuffersHook VisualizationHook build_runner_with_tta get_priority
+        CheckpointHook DeviceStatsHook DistSamplerSeedHook EMAHook EarlyStoppingHook EmptyCacheHook
+        ExceptionCheckpointHook FreezeHook GradientAccumulationScheduler Hook HookList IterTimerHook LoggerHook
+        MemorySnapshotHook NaNGuardHook NaiveVisualizationHook ParamSchedulerHook PreciseBNHook
+        PredictionWriterHook PrepareTTAHook Priority ProfilerHook RuntimeInfoHook SWAHook SwitchPipelineHook
+        SyncBuffersHook ThroughputHook VisualizationHook build_runner_with_tta get_priority
     """,
     "runner.infer": """
         BaseInferencer DefaultInferencer

@@ -96,6 +96,10 @@ ALLOWED_LOOKUPS = {
     ("utils/methods.py", "is_method_overridden", "getattr(derived, method)"): "asked by Python code of its class",
     ("utils/methods.py", "is_method_overridden", "getattr(base_class, method)"): "as above",
     ("config/config.py", "Config.__setattr__", "getattr(type(self), name, None)"): "a class's property",
+    ("hooks/prediction_writer.py", "PredictionWriterHook._merge", "getattr(runner, f'{mode}_dataloader')"): (
+        "`val` or `test`, as the engine calls it"
+    ),
+    ("hooks/switch_pipeline.py", "_holders", "getattr(dataset, name)"): "one of the three names above it",
     ("config/dict_action.py", "DictAction.__call__", "getattr(namespace, str(self.dest), None)"): (
         "what the option of an argument parser holds so far"
     ),

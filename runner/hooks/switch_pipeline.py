@@ -66,7 +66,7 @@ def _holders(dataset: Any) -> list[tuple[Any, str]]:
     """The data sets that hold transforms, with the attribute that does, below those that only pass samples on."""
     there = [name for name in _ATTRIBUTES if name in vars(dataset)]
     if there:
-        return [(dataset, next((name for name in there if vars(dataset)[name] is not None), there[0]))]
+        return [(dataset, next((name for name in there if getattr(dataset, name) is not None), there[0]))]
     inner = [*getattr(dataset, "datasets", ()), *([dataset.dataset] if hasattr(dataset, "dataset") else ())]
     if not inner:
         raise BuildError(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 from torch.distributed.tensor import DTensor
+from torch.nn.parallel import DistributedDataParallel
 
 from runner import dist
 from runner.dataset import DataLoader as KeyedDataLoader
@@ -49,7 +50,7 @@ class Splitter:
     def __init__(self, runner: Runner) -> None:
         self.micro_batch: int | None = None
         self._runner = runner
-        self._is_checked = False
+        self._model: Any = None
 
     def step(self, batch: Any, iteration: int) -> Any:
         """One training step.
@@ -64,9 +65,10 @@ class Splitter:
         runner = self._runner
         wrapper = runner.optim_wrapper
         assert wrapper is not None
-        if not self._is_checked:
+        if self._model is None:
             self._check()
-            self._is_checked = True
+            # DDP would synchronize gradients in each backward pass.
+            self._model = runner.unwrapped_model if is_model_wrapper(runner.model) else runner.model
         parameters = list(runner.unwrapped_model.parameters())
         held = [parameter.grad for parameter in parameters]
         count = wrapper.inner_count
@@ -99,18 +101,13 @@ class Splitter:
             outputs: list[tuple[Any, float]] = []
             for part, share in parts:
                 update.begin_part(share, is_first=not outputs)
-                result = self._train_step()(part, optim_wrapper=update)
+                result = self._model.train_step(part, optim_wrapper=update)
                 outputs.append((_detached(result) if len(parts) > 1 else result, share))
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error) or not self._shrink(batch, len(parts), iteration):
                 raise
             return None
         return (outputs[0][0] if len(outputs) == 1 else _mean(outputs),)
-
-    def _train_step(self) -> Any:
-        model: Any = self._runner.model
-        # DDP would synchronize gradients in each backward pass.
-        return (self._runner.unwrapped_model if is_model_wrapper(model) else model).train_step
 
     def _parts(self, batch: Any) -> list[tuple[Any, float]]:
         if self.micro_batch is None:
@@ -173,7 +170,15 @@ class Splitter:
                 "smaller batch_size with accumulative_counts",
                 path=path,
             )
-        if is_model_wrapper(runner.model) and "train_step" in vars(runner.model):
+        is_wrapped = is_model_wrapper(runner.model)
+        in_parts = any(isinstance(module, DistributedDataParallel) for module in model.modules())
+        if is_wrapped and (in_parts or not isinstance(runner.model, DistributedDataParallel)):
+            raise BuildError(
+                "'split' needs the whole model on each rank, without a wrapper or in one DistributedDataParallel, and it is "
+                f"in a {type(runner.model).__name__}",
+                path=path,
+            )
+        if is_wrapped and not {"train_step", "forward"}.isdisjoint(vars(runner.model)):
             raise BuildError("'split' takes the steps of a model that is not compiled, with several ranks", path=path)
         if runner.world_size == 1:
             return

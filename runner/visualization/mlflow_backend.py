@@ -105,6 +105,8 @@ class MLflowVisBackend(BaseVisBackend):
             self.folder.mkdir(parents=True, exist_ok=True)
             state, self._earlier = self._earlier, None
             source = self._source(state) if state else None
+            if self._tracking_uri is None:
+                _make_store(self.tracking_uri, (self._store or self.folder).absolute())
             self._client = client = MlflowClient(self.tracking_uri)
             if source is not None and state is not None:
                 self._go_on(client, *source, state)
@@ -317,6 +319,13 @@ class MLflowVisBackend(BaseVisBackend):
         copies = [Metric(each.key, each.value, each.timestamp, each.step) for each in kept]
         for begin in range(0, len(copies), _AT_ONCE):
             client.log_batch(run_id, metrics=copies[begin : begin + _AT_ONCE])
+
+
+def _make_store(uri: str, folder: Path) -> None:
+    """Make a local store, whose first experiment would otherwise keep its files in the current folder."""
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    SqlAlchemyStore(uri, (folder / "mlartifacts").as_uri())
 
 
 def _local_uri(folder: Path) -> str:

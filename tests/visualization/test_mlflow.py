@@ -118,3 +118,13 @@ def test_in_another_work_directory_it_is_another_run_in_another_store(launch, ba
     assert [step for step, _ in curve(client, run, "loss")] == STEPS
     _, (other,) = runs_in(f"{halted.log_dir}/vis_data")
     assert other.info.run_id != run.info.run_id
+
+
+def test_nothing_is_left_in_the_current_folder(launch, tmp_path, monkeypatch):
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    runner = launch({"type": "MLflowVisBackend"})
+    backend = runner.visualizer.get_backend("MLflowVisBackend")
+    assert not list(here.iterdir())
+    assert list((backend.folder / "mlartifacts").rglob("config.yaml"))

@@ -325,7 +325,7 @@ def _make_store(uri: str, folder: Path) -> None:
     """Make a local store, whose first experiment would otherwise keep its files in the current folder."""
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
-    SqlAlchemyStore(uri, (folder / "mlartifacts").as_uri())
+    SqlAlchemyStore(uri, (folder / "mlartifacts").as_uri())  # type: ignore[no-untyped-call]  # MLflow leaves it without annotations
 
 
 def _local_uri(folder: Path) -> str:

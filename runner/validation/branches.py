@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from runner.kinds import KINDS
@@ -35,10 +35,19 @@ def choose(branches: Sequence[Schema], instance: Any, plays: Callable[[str, str]
         typed = [branch for branch in plain if "type" in branch.get("properties", {})]
         return typed + _slots(slots, instance, plays)
     by_name = [branch for branch in plain if isinstance(branch.get("additionalProperties"), Mapping)]
-    if by_name and instance and all(isinstance(value, Mapping | list | tuple) for value in instance.values()):
+    if by_name and instance and _are_named(instance.values()):
         return by_name
     keyed = [branch for branch in plain if any(key in branch.get("properties", {}) for key in instance)]
     return keyed or _slots(slots, instance, plays)
+
+
+def _are_named(values: Collection[Any]) -> bool:
+    """Whether a mapping's values are what stands under names: mappings or lists, or one of them with mappings in it."""
+    return all(isinstance(value, Mapping | list | tuple) for value in values) or any(
+        isinstance(each, Mapping)
+        for value in values
+        for each in (value if isinstance(value, list | tuple) else [value])
+    )
 
 
 def _slots(slots: list[Schema], instance: Mapping[str, Any], plays: Callable[[str, str], bool]) -> list[Schema]:

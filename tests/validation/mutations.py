@@ -48,7 +48,12 @@ REGIONS = {
 """Where at least a twentieth of all mutations is, each; the first is known by the component's plugin."""
 SCARCE = ("clip_grad", "paramwise_cfg")
 UNSEEN: list[tuple[str, str, bool, str]] = [
-    ("key misspelt", r"vars\.[^.]+", True, "a name of the user's own: the references to it are reported"),
+    (
+        "key misspelt",
+        r"vars\.[^.]+|optim_wrapper\.\w*(ener|nera|rato|iscr|mina|nato)\w*",  # generator, discriminator
+        True,
+        "a name of the user's own: the references to it are reported",
+    ),
     (
         "key misspelt",
         r"optim_wrapper\.paramwise_cfg\.custom_keys\.[^.]+",
@@ -56,11 +61,17 @@ UNSEEN: list[tuple[str, str, bool, str]] = [
         "a part of a parameter's name: the built model alone knows them",
     ),
     ("out of range", r"(.+\.)?mean(\.\d+)?", False, "data may have a negative mean"),
-    ("out of range", r"optim_wrapper\.clip_grad\.norm_type", False, "the order of a norm may be negative"),
+    ("out of range", r"optim_wrapper(\.\w+)?\.clip_grad\.norm_type", False, "the order of a norm may be negative"),
     ("type changed", r"custom_hooks\.\d+\.priority", False, "a priority is a name or a number"),
     ("type changed", r"resume", False, "the path of a checkpoint is another way of saying it; --check-paths looks"),
     ("key moved", r"model\.data_preprocessor", False, "a model takes it, too: the run is the same"),
-    ("key dropped", r"optim_wrapper\.clip_grad", False, "its `type` may be left out: it clips the norm, as before"),
+    (
+        "key dropped",
+        r"optim_wrapper(\.\w+)?\.clip_grad",
+        False,
+        "its `type` may be left out: it clips the norm, as before",
+    ),
+    ("key moved", r"param_scheduler\.type", True, "with it, the names of optimizers are arguments of one schedule"),
     ("key moved", r"model\.custom_imports", True, "the model's type is reported, which these files were to bring"),
 ]
 """At most ten that may go unreported at their line: kind, place, whether something must be said, and the reason."""

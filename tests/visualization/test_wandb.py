@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+import time
 from pathlib import Path
 
 import numpy as np
@@ -53,13 +54,17 @@ def chunks(data):
 
 
 def records(folder):
-    """The records of the one run in a folder, in their order."""
+    """The records of the one run in a folder, in their order; W&B's own process may still be writing the last ones."""
     from wandb.proto.wandb_internal_pb2 import Record
 
     (file,) = Path(folder).glob("wandb/offline-run-*/*.wandb")
-    data = file.read_bytes()
-    assert data.startswith(b":W&B")
-    return [Record.FromString(entry) for entry in chunks(data)]
+    found, late = [], time.monotonic() + 30
+    while not any(record.HasField("exit") for record in found) and time.monotonic() < late:
+        data = file.read_bytes()
+        assert data.startswith(b":W&B") or not data
+        found = [Record.FromString(entry) for entry in chunks(data)]
+        time.sleep(0.05)
+    return found
 
 
 def rows(folder):

@@ -15,6 +15,7 @@ from torch.serialization import get_unsafe_globals_in_checkpoint, safe_globals
 
 from runner.checkpoint.inert import decode_numpy, stand_in
 from runner.checkpoint.safetensors_file import is_safetensors, read_header, read_safetensors
+from runner.checkpoint.shares import RUN_FILE, Target, is_folder_of_shares, read_shares
 from runner.errors import CheckpointError, DamagedCheckpoint
 
 __all__ = ["load", "read_meta"]
@@ -39,7 +40,7 @@ _FILLED_LIKE_A_MAPPING = re.compile(r"Can only SETITEMS? for .* but got <class '
 _FILLED_LIKE_A_LIST = re.compile(r"Can only (?:append to|extend) lists, but got <class '([^']+)'>")
 
 
-def load(path: str | PathLike[str], map_location: MapLocation = "cpu") -> dict[str, Any]:
+def load(path: str | PathLike[str], map_location: MapLocation = "cpu", target: Target | None = None) -> dict[str, Any]:
     """Read a checkpoint; nothing that it names is imported or called.
 
     Whatever is no plain data and no tensor becomes an `Inert` record; NumPy's scalars and arrays become Python's
@@ -49,12 +50,15 @@ def load(path: str | PathLike[str], map_location: MapLocation = "cpu") -> dict[s
         path: A file that `torch.save` wrote, by whatever framework, or one of safetensors: its weights are `state_dict`,
             the texts of its header `meta`.
         map_location: Where the tensors go, as for `torch.load`.
+        target: For a folder of shares: tells which spread tensors they will go into, as `read_shares` has it.
 
     Raises:
         CheckpointError: There is no such file, it is no checkpoint, or it names what runs commands.
         DamagedCheckpoint: It was a checkpoint and cannot be read.
     """
     file = Path(path)
+    if is_folder_of_shares(file):
+        return read_shares(file, load(file / RUN_FILE), target)
     kind = _check_start(file)
     if kind == "safetensors":
         weights, texts = read_safetensors(file, _device(map_location))
@@ -78,7 +82,7 @@ def read_meta(path: str | PathLike[str]) -> dict[str, Any]:
     Raises:
         CheckpointError: As `load` does.
     """
-    file = Path(path)
+    file = Path(path) / RUN_FILE if is_folder_of_shares(Path(path)) else Path(path)
     kind = _check_start(file)
     if kind == "safetensors":
         return {**read_header(file), "keys": ["meta", "state_dict"]}

@@ -23,6 +23,7 @@ __all__ = [
     "like",
     "local",
     "map_dtensors",
+    "reshard",
     "scatter",
     "scatter_optimizer_state",
     "scatter_weights",
@@ -38,7 +39,15 @@ def is_dtensor(value: object) -> bool:
 
 def is_sharded(model: nn.Module) -> bool:
     """Whether ranks hold shares of a model's parameters, so that they read them together only."""
+    reshard(model)
     return any(is_dtensor(parameter) for parameter in model.parameters())
+
+
+def reshard(model: nn.Module) -> None:
+    """Let go what FSDP has brought together and may have left so, as it does after a forward without a backward."""
+    for module in model.modules():
+        if _is_fsdp(module):
+            module.reshard()  # type: ignore[operator]  # FSDPModule's
 
 
 def local(tensor: Tensor) -> Tensor:
@@ -180,6 +189,7 @@ def copy_model(model: nn.Module) -> nn.Module:
     Args:
         model: The model.
     """
+    reshard(model)
     with_state = [each for each in model.modules() if _is_fsdp(each)]
     for module in with_state:
         # What deepcopy asks first; the class's own refuses.

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import Self
 
-from runner.dist.sharding import copy_model
+from runner.dist.sharding import copy_model, local, reshard
 from runner.errors import BuildError
 from runner.kinds import Interval
 from runner.logging import print_log
@@ -103,11 +103,11 @@ class BaseAveragedModel(nn.Module):
             averaged, given = self.avg_parameters, self._tensors_of(model)
             if self.steps > 0:
                 averaged = {name: average for name, average in averaged.items() if average.is_floating_point()}
-            sources = [_beside(average, given[name]) for name, average in averaged.items()]
+            sources = [local(_beside(average, given[name])) for name, average in averaged.items()]
             if self.steps == 0:
                 _copy(averaged.values(), sources)
             else:
-                self.avg_all([average.detach() for average in averaged.values()], sources, self.steps)
+                self.avg_all([local(average.detach()) for average in averaged.values()], sources, self.steps)
         if not self.update_buffers:
             if self._copied is None:
                 self._copied = list(self.module.buffers())
@@ -118,18 +118,20 @@ class BaseAveragedModel(nn.Module):
     def follow(self, model: nn.Module) -> None:
         """Take a model's weights and buffers as they are, as long as nothing has gone into the average."""
         if self.steps == 0:
+            reshard(model)
             _copy(self.module.parameters(), model.parameters())
             _copy(self.module.buffers(), model.buffers())
 
     @torch.no_grad()
     def swap(self, model: nn.Module) -> None:
         """Exchange the average with a model's weights (and with `update_buffers` its buffers); again puts them back."""
+        reshard(model)
         averages: list[Tensor] = [*self.module.parameters()]
         sources: list[Tensor] = [*model.parameters()]
         if self.update_buffers:
             averages += self.module.buffers()
             sources += model.buffers()
-        for average, source in zip(averages, sources, strict=True):
+        for average, source in zip(map(local, averages), map(local, sources), strict=True):
             kept = average.clone()
             average.data.copy_(source.data)
             source.data.copy_(kept)
@@ -291,9 +293,9 @@ def _is_changed(model: BaseAveragedModel, own: Callable[..., None]) -> bool:
 
 def _copy(targets: Iterable[Tensor], sources: Iterable[Tensor]) -> None:
     """Copy values into tensors, in few kernels."""
-    into = list(targets)
+    into = [local(each) for each in targets]
     if into:
-        torch._foreach_copy_(into, list(sources))
+        torch._foreach_copy_(into, [local(each) for each in sources])
 
 
 def _beside(average: Tensor, source: Tensor) -> Tensor:

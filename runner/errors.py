@@ -9,9 +9,12 @@ The tree::
     ├── SignatureError         a constructor's source could not be read
     ├── BuildError             a component could not be built; names its place in the config
     ├── CheckpointError        a checkpoint cannot be written or used
-    │   └── DamagedCheckpoint  its bytes are not the ones that were written
+    │   ├── DamagedCheckpoint  its bytes are not the ones that were written
+    │   └── SaveError          it could not be written; those before it are untouched
     ├── LaunchError            a process group could not be joined or started
     └── StorageError           a file could not be read or written where it lies
+
+`Stopped` stands outside of it, as KeyboardInterrupt does: no failure, and nothing that `except Exception` should take.
 """
 
 from __future__ import annotations
@@ -34,7 +37,9 @@ __all__ = [
     "Problem",
     "RegistryError",
     "RunnerError",
+    "SaveError",
     "SignatureError",
+    "Stopped",
     "StorageError",
     "dotted",
 ]
@@ -169,6 +174,10 @@ class DamagedCheckpoint(CheckpointError):  # noqa: N818 - it is a state of a fil
     """A checkpoint whose bytes are not the ones that were written."""
 
 
+class SaveError(CheckpointError):
+    """A checkpoint could not be written: no room, no permission, no folder. Those before it are untouched."""
+
+
 class LaunchError(RunnerError):
     """A process group could not be joined or started."""
 
@@ -191,3 +200,19 @@ class GoBack(RunnerError):  # noqa: N818 - it is a request, no error
     def __init__(self, checkpoint: str) -> None:
         super().__init__(f"to go on from {checkpoint}")
         self.checkpoint = checkpoint
+
+
+class Stopped(BaseException):
+    """Raised where a run is left because a signal asked for it.
+
+    Args:
+        reason: What asked, as `SIGTERM on rank 0`.
+        checkpoint: What was saved to go on from; None where there was nothing to save yet.
+        iteration: Steps that were finished; None where training had not begun.
+    """
+
+    def __init__(self, reason: str, *, checkpoint: str | None = None, iteration: int | None = None) -> None:
+        super().__init__(f"{reason} after iteration {iteration}" if iteration is not None else reason)
+        self.reason = reason
+        self.checkpoint = checkpoint
+        self.iteration = iteration

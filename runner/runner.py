@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader
 from runner import assemble, dist
 from runner.build import Builder
 from runner.checkpoint import CheckpointStore, snapshot
+from runner.checkpoint.saver import SaveOptions, Saver
 from runner.config import Config
 from runner.custom_imports import run_custom_imports
 from runner.dataset import Streams, set_random_seed
@@ -238,6 +239,7 @@ class Runner:
             file_mode="a",  # a second launch in the same second shares the folder
         )
         self.store = CheckpointStore(self.work_dir, on_damage=self.logger.warning)
+        self.saver = Saver()
         self.message_hub = MessageHub(self.experiment_name)
         self.log_processor: LogProcessor = self.builder.build("log_processor", log_processor or {}, ("log_processor",))
         self.visualizer: Visualizer = self.builder.build(
@@ -250,6 +252,8 @@ class Runner:
 
     def close(self) -> None:
         """Close the log and the visualizer's backends, and leave the process group if this Runner joined it."""
+        for failure in self.saver.close():
+            self.logger.error(str(failure))
         self.visualizer.close()
         self.logger.close()
         if self._joined_group:
@@ -546,6 +550,8 @@ class Runner:
         save_param_scheduler: bool = True,
         meta: dict[str, Any] | None = None,
         by_epoch: bool = True,  # noqa: ARG002
+        *,
+        options: SaveOptions | None = None,
     ) -> None:
         """Write a checkpoint that the run can go on from. Every rank calls this; rank 0 writes.
 
@@ -556,6 +562,10 @@ class Runner:
             save_param_scheduler: Whether the schedulers' positions go in.
             meta: More for the key `meta`.
             by_epoch: Taken for MMEngine's sake; what has just ended is known without it.
+            options: Whether it is written in the background, and what comes after.
+
+        Raises:
+            SaveError: It could not be written; on every rank.
         """
         snapshot.save(
             self,
@@ -563,6 +573,7 @@ class Runner:
             save_optimizer=save_optimizer,
             save_param_scheduler=save_param_scheduler,
             meta=meta or {},
+            options=options or SaveOptions(),
         )
 
     def dump_config(self) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import enum
 from collections import Counter, OrderedDict
+from collections.abc import Callable
 from dataclasses import is_dataclass
 from datetime import date, datetime, time, timedelta
 from os import PathLike
@@ -16,6 +17,7 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 import torch
 
+from runner.checkpoint.host_copies import HostCopies
 from runner.dist.sharding import is_dtensor
 from runner.errors import CheckpointError
 
@@ -48,19 +50,21 @@ Where: TypeAlias = tuple[object, ...]
 """The keys and indices that lead to a value."""
 
 
-def to_plain(value: Any, owner: str) -> Any:
+def to_plain(value: Any, owner: str, copies: HostCopies | None = None) -> Any:
     """Return a copy of a value that consists of plain data and tensors alone.
 
-    Containers are copied, tensors are shared, detached and brought to the CPU.
+    Containers are copied; tensors are detached and brought to the CPU, and shared where they are there already.
 
     Args:
         value: What is to be saved.
         owner: Who put it there, as the error names it: `hook EMAHook`.
+        copies: Takes copies of all tensors, those on the CPU too, so that what is returned can be written while training
+            goes on; `wait` for them before they are read.
 
     Raises:
         CheckpointError: Something in it cannot be read back; all such places are named, nothing was written.
     """
-    conversion = _Conversion()
+    conversion = _Conversion(copies)
     plain = conversion.convert(value, ())
     if conversion.problems:
         shown = conversion.problems[:SHOWN_PROBLEMS]
@@ -79,7 +83,8 @@ def to_plain(value: Any, owner: str) -> Any:
 class _Conversion:
     """One walk over a value, which goes on after a problem so that all are told at once."""
 
-    def __init__(self) -> None:
+    def __init__(self, copies: HostCopies | None) -> None:
+        self._copies = copies
         self.problems: list[str] = []
         # By identity: what stands in two places is written once, and stays one object when it is read.
         self._done: dict[int, tuple[Any, Any]] = {}
@@ -114,16 +119,23 @@ class _Conversion:
             return tensor  # put together, or written as shares, when everything is in place
         if type(tensor) is not torch.Tensor:
             tensor = tensor.as_subclass(torch.Tensor)
+        if self._copies is not None and tensor.device.type != "meta":
+            return self._moved_once(tensor, self._copies.copy)
         if tensor.layout is not torch.strided or tensor.device.type == "meta":
             return tensor.cpu() if tensor.device.type != "meta" else tensor
         if tensor.device.type == "cpu":
             # A view would be written with all of the tensor that it looks into.
             whole = tensor.untyped_storage().nbytes() <= tensor.numel() * tensor.element_size()
             return tensor if whole else tensor.clone()
-        # Tied weights are two tensors over one storage: they are copied, and written, once.
+        return self._moved_once(tensor, torch.Tensor.cpu)
+
+    def _moved_once(self, tensor: torch.Tensor, move: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
+        """Tied weights are two tensors over one storage: they are copied, and written, once."""
+        if tensor.layout is not torch.strided or tensor.numel() == 0:
+            return move(tensor)
         key = (tensor.data_ptr(), tensor.dtype, tensor.device, tensor.shape, tensor.stride())
         if key not in self._moved:
-            self._moved[key] = tensor.cpu()
+            self._moved[key] = move(tensor)
         return self._moved[key]
 
     def _numpy_scalar(self, value: np.generic, where: Where) -> Any:

@@ -14,7 +14,9 @@ from torch import nn
 from runner import dist
 from runner.checkpoint.averages import AVERAGES, exchange_averages
 from runner.checkpoint.format import to_plain
+from runner.checkpoint.host_copies import HostCopies
 from runner.checkpoint.loader import load
+from runner.checkpoint.saver import DEFAULT, SaveOptions, conclude
 from runner.checkpoint.store import CheckpointStore
 from runner.checkpoint.weights import load_state_dict
 from runner.config import Config, compose
@@ -41,9 +43,15 @@ def save(
     save_optimizer: bool,
     save_param_scheduler: bool,
     meta: Mapping[str, Any],
+    options: SaveOptions = DEFAULT,
 ) -> None:
-    """Write a checkpoint. Every rank calls this, since each has generators of its own; rank 0 writes."""
+    """Write a checkpoint. Every rank calls this, since each has generators of its own; rank 0 writes.
+
+    Raises:
+        SaveError: It could not be written, or one before it that was written in the background; on every rank.
+    """
     roll_call("save_checkpoint", runner.logger.warning)
+    runner.saver.settle()
     runner.hooks.call(runner, "before_save")
     loop = runner.train_loop
     # What is over once the hook point that we are in is over.
@@ -55,7 +63,7 @@ def save(
     # What is spread over the ranks has to be read by all of them; otherwise rank 0 has it all.
     is_spread = is_sharded(runner.unwrapped_model)
     if not (dist.is_main_process() or is_spread):
-        dist.barrier()
+        conclude(runner.saver, options, None)
         return
     checkpoint: dict[str, Any] = {
         "meta": {**_meta(runner, epoch, iteration), **meta},
@@ -72,12 +80,14 @@ def save(
         checkpoint["accumulation"] = runner.optim_wrapper.count_state()
     if save_param_scheduler and runner.param_schedulers:
         checkpoint["param_schedulers"] = _scheduler_states(runner)
-    checkpoint = _let_hooks_change(runner, to_plain(checkpoint, owner="the run"))
+    copies = runner.saver.begin_copies() if options.background else None
+    checkpoint = _let_hooks_change(runner, to_plain(checkpoint, owner="the run", copies=copies), copies)
     if is_spread:
         checkpoint = gather(checkpoint, keep=dist.is_main_process())
-    if dist.is_main_process():
-        _store(runner, path.parent).save(checkpoint, path.name, step=iteration)
-    dist.barrier()
+        if copies is not None and dist.is_main_process():
+            checkpoint = to_plain(checkpoint, owner="the run", copies=copies)
+    store = _store(runner, path.parent)
+    conclude(runner.saver, options, lambda: store.save(checkpoint, path.name, step=iteration))
 
 
 def _meta(runner: Runner, epoch: int, iteration: int) -> dict[str, Any]:
@@ -166,12 +176,12 @@ def _scheduler_states(runner: Runner) -> Any:
     return [each.state_dict() for each in runner.param_schedulers]
 
 
-def _let_hooks_change(runner: Runner, checkpoint: dict[str, Any]) -> dict[str, Any]:
+def _let_hooks_change(runner: Runner, checkpoint: dict[str, Any], copies: HostCopies | None) -> dict[str, Any]:
     """Call `before_save_checkpoint` hook by hook, so that what can't be saved is put down to the one that added it."""
     for method in runner.hooks.at("before_save_checkpoint"):
         method(runner, checkpoint=checkpoint)
         hook: Any = method
-        checkpoint = to_plain(checkpoint, owner=type(hook.__self__).__name__)
+        checkpoint = to_plain(checkpoint, owner=type(hook.__self__).__name__, copies=copies)
     return checkpoint
 
 

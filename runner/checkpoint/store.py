@@ -7,6 +7,7 @@ bytes are still the ones that were written can be told, which neither zip nor to
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import struct
@@ -30,7 +31,7 @@ from runner.checkpoint.index import (
     write_text,
 )
 from runner.checkpoint.loader import load, read_meta
-from runner.errors import CheckpointError, DamagedCheckpoint
+from runner.errors import CheckpointError, DamagedCheckpoint, SaveError
 
 __all__ = ["LAST_CHECKPOINT", "CheckpointStore", "find_latest_checkpoint"]
 
@@ -66,7 +67,8 @@ class CheckpointStore:
             resumable: Whether a run can go on from it; by default, whether it holds an `optimizer`.
 
         Raises:
-            CheckpointError: It could not be written. What there was before is as it was.
+            SaveError: It could not be written. What there was before is as it was.
+            CheckpointError: Its name leads into another folder.
         """
         if Path(name).name != name:
             raise CheckpointError(f"a checkpoint's name is {name!r}; it can't lead into another folder")
@@ -86,9 +88,9 @@ class CheckpointStore:
         except OSError as error:
             with suppress(OSError):
                 part.unlink(missing_ok=True)
-            raise CheckpointError(
+            raise SaveError(
                 f"{self.folder / name} could not be written: {error.strerror or error}; the checkpoints saved before it "
-                "are untouched. Make room, or set CheckpointHook's max_keep_ckpts or out_dir"
+                f"are untouched. {advice(error)}"
             ) from error
         return path
 
@@ -363,6 +365,15 @@ def note_latest_checkpoint(work_dir: str | os.PathLike[str], path: str | os.Path
         path: The checkpoint; its absolute path is written.
     """
     write_text(Path(work_dir) / LAST_CHECKPOINT, str(Path(path).absolute()))
+
+
+def advice(error: OSError) -> str:
+    """What to do about a file of a checkpoint that could not be written."""
+    if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
+        return "Give this user the right to write there, or set CheckpointHook's out_dir"
+    if error.errno in {errno.ENOENT, errno.ENOTDIR, errno.ESTALE}:
+        return "See whether the folder is there and mounted, or set CheckpointHook's out_dir"
+    return "Make room, or set CheckpointHook's max_keep_ckpts or out_dir"
 
 
 def _purpose(path: Path, record: Record | None) -> Literal["resume", "weights", "other"]:

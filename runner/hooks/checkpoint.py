@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 from runner.checkpoint.format import to_plain
 from runner.checkpoint.loader import load
+from runner.checkpoint.saver import SaveOptions
 from runner.checkpoint.store import CheckpointStore, note_latest_checkpoint
-from runner.errors import BuildError
+from runner.errors import BuildError, SaveError
 from runner.hooks.best import GREATER_KEYS, LESS_KEYS, Best, Rule, find_metric, infer_rule
+from runner.hooks.clock import SharedClock
 from runner.hooks.hook import Hook
 from runner.hooks.stores import LocalStore, backend_args_of, require_local
 from runner.kinds import Interval
@@ -51,7 +53,13 @@ class CheckpointHook(Hook):
         backend_args: Where checkpoints are written: `{backend: local}`, which is the default.
         published_keys: After the training, the last and the best checkpoints are written once more with these parts
             alone, the file's digest in their names.
-        save_begin: The epoch or iteration with which the periodic saves begin.
+        save_begin: The epoch or iteration with which the saves by `interval` begin.
+        interval_minutes: Save also when so many minutes have passed since the last save, at the end of an iteration, by
+            the clock of rank 0. Where `by_epoch` holds, that is one `iter_<n>.pth`, which goes when a newer one is whole.
+        async_save: Copy the state to host memory and write it from there while training goes on. It takes as much host
+            memory as a checkpoint has; a save waits for the one before it, the end of the training for all of them.
+        on_save_error: What a checkpoint that could not be written means: `stop` ends the run; `continue` logs an error
+            and tries again at the next save. A training whose last save failed ends with an error all the same.
 
     Attributes:
         bests: The best score of each metric of `save_best`, and its checkpoint.
@@ -78,6 +86,9 @@ class CheckpointHook(Hook):
         backend_args: LocalStore | None = None,
         published_keys: str | list[str] | None = None,
         save_begin: Annotated[int, Interval(ge=0)] = 0,
+        interval_minutes: Annotated[float, Interval(gt=0)] | None = None,
+        async_save: bool = False,
+        on_save_error: Literal["stop", "continue"] = "stop",
     ) -> None:
         require_local("CheckpointHook", out_dir, backend_args_of("CheckpointHook", file_client_args, backend_args))
         self.interval = interval
@@ -94,6 +105,14 @@ class CheckpointHook(Hook):
         self.less_keys = _names("less_keys", less_keys) or LESS_KEYS
         self.save_best = _names("save_best", save_best)
         self._rules = _rules(rule, self.save_best)
+        self.interval_minutes = interval_minutes
+        self.async_save = async_save
+        self.on_save_error = on_save_error
+        self._clock = SharedClock(interval_minutes * 60) if interval_minutes is not None else None
+        self._timed: str | None = None
+        self._stale: list[str] = []
+        self._undo: Callable[[], None] | None = None
+        self._failure: SaveError | None = None
         self.last_ckpt: str | None = None
         self.keep_ckpt_ids: list[int] = []
         self.bests: dict[str, Best] = {}
@@ -122,18 +141,32 @@ class CheckpointHook(Hook):
             self.last_ckpt = str(folder / self.last_ckpt)
         for best in self.bests.values():
             best.path = best.path and str(folder / best.path)
-        self._drop_surplus(runner)
+        self._take_back(runner)
+        if self._clock is not None:
+            self._clock.start()
+
+    def _take_back(self, runner: Runner) -> None:
+        """Delete what a process that was killed after a save had yet to delete."""
+        if runner.rank == 0:
+            self._delete(self._surplus())
+        self._forget_surplus(runner)
 
     def after_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: dict[str, Any] | None = None
     ) -> None:
-        """Save, if it counts iterations and one is due."""
+        """Save, if it counts iterations and one is due, or if it is time."""
+        is_time = self._clock is not None and self._clock.strikes()
+        position = {"epoch": runner.epoch, "iter": runner.iter + 1}
         if self.by_epoch:
+            if is_time:
+                self._save(runner, runner.iter + 1, position, is_timed=True)
             return
-        if self.every_n_train_iters(runner, self.interval, self.save_begin) or (
-            self.save_last and (self.is_last_train_iter(runner) or _is_stopped(runner))
+        if (
+            is_time
+            or self.every_n_train_iters(runner, self.interval, self.save_begin)
+            or (self.save_last and (self.is_last_train_iter(runner) or _is_stopped(runner)))
         ):
-            self._save(runner, runner.iter + 1, {"epoch": runner.epoch, "iter": runner.iter + 1})
+            self._save(runner, runner.iter + 1, position)
 
     def after_train_epoch(self, runner: Runner) -> None:
         """Save, if it counts epochs and one is due."""
@@ -167,8 +200,17 @@ class CheckpointHook(Hook):
             self._save(runner, step, {"epoch": runner.epoch, "iter": runner.iter})
 
     def after_train(self, runner: Runner) -> None:
-        """Publish the last checkpoint and the best ones."""
+        """Wait until all is on the disk, and publish the last checkpoint and the best ones.
+
+        Raises:
+            SaveError: The training is done, and its last save failed.
+        """
         self._is_training = False
+        self._settle(runner)
+        if self.async_save:
+            runner.saver.close()
+        if self._failure is not None:
+            raise SaveError(f"the training is done, but not all of it could be saved: {self._failure}")
         if not self.published_keys or runner.rank != 0:
             return
         paths = [self.last_ckpt] if self.save_last else []
@@ -181,6 +223,8 @@ class CheckpointHook(Hook):
         return {
             "last_ckpt": Path(self.last_ckpt).name if self.last_ckpt else None,
             "keep_ckpt_ids": list(self.keep_ckpt_ids),
+            **({"timed": self._timed} if self._timed is not None else {}),
+            **({"stale": list(self._stale)} if self._stale else {}),
             "bests": {
                 metric: {"score": best.score, "file": Path(best.path).name}
                 for metric, best in self.bests.items()
@@ -192,6 +236,7 @@ class CheckpointHook(Hook):
         """Take back what `state_dict` returned; the files are looked for in this run's folder."""
         self.last_ckpt = state_dict["last_ckpt"]
         self.keep_ckpt_ids = list(state_dict["keep_ckpt_ids"])
+        self._timed, self._stale = state_dict.get("timed"), list(state_dict.get("stale", ()))
         saved = state_dict["bests"]
         if self.save_best == ("auto",) and saved:
             self._follow(tuple(saved))
@@ -199,41 +244,91 @@ class CheckpointHook(Hook):
             if metric in saved:
                 best.score, best.path = saved[metric]["score"], saved[metric]["file"]
 
-    def _save(self, runner: Runner, step: int, meta: dict[str, Any]) -> None:
-        """Save the periodic checkpoint, then delete the one that is too many."""
-        runner.logger.info("saving checkpoint at %d %s", step, "epochs" if self.by_epoch else "iterations")
-        before = self.last_ckpt, self.keep_ckpt_ids
-        self.last_ckpt = self._path(step)
-        if self.max_keep_ckpts > 0:
-            # With the one that goes: should this process die before it is deleted, the next one will know of it.
+    def on_exception(self, runner: Runner, exception: BaseException) -> None:
+        """Wait until all is on the disk."""
+        del exception
+        runner.saver.wait()
+
+    def _save(self, runner: Runner, step: int, meta: dict[str, Any], *, is_timed: bool = False) -> None:
+        """Save a periodic checkpoint; when it is whole, those that are too many are deleted."""
+        self._settle(runner)
+        unit = "iterations" if is_timed or not self.by_epoch else "epochs"
+        runner.logger.info("saving checkpoint at %d %s", step, unit)
+        before = self.last_ckpt, self.keep_ckpt_ids, self._timed
+        name = f"iter_{step}.pth" if is_timed else self.filename_tmpl.format(step)
+        self.last_ckpt = path = str(self._folder / name)
+        # What goes is in the checkpoint: should this process die before it is deleted, the next one will know of it.
+        self._stale = [self._timed] if self._timed not in {None, name} else []
+        self._timed = name if is_timed else None
+        if self.max_keep_ckpts > 0 and not is_timed:
             self.keep_ckpt_ids = [*(kept for kept in self.keep_ckpt_ids if kept != step), step]
         self._tell(runner)
-        try:
-            runner.save_checkpoint(
-                str(self._folder),
-                self.filename_tmpl.format(step),
-                save_optimizer=self.save_optimizer,
-                save_param_scheduler=self.save_param_scheduler,
-                meta=meta,
-                by_epoch=self.by_epoch,
-            )
-        except BaseException:
-            self.last_ckpt, self.keep_ckpt_ids = before
-            self._tell(runner)
-            raise
-        if runner.rank == 0:
-            note_latest_checkpoint(runner.work_dir, self.last_ckpt)
-        self._drop_surplus(runner)
 
-    def _drop_surplus(self, runner: Runner) -> None:
-        """Delete the oldest checkpoints that are too many."""
-        if self.max_keep_ckpts <= 0 or len(self.keep_ckpt_ids) <= self.max_keep_ckpts:
+        def undo() -> None:
+            self.last_ckpt, self.keep_ckpt_ids, self._timed = before
+            self._tell(runner)
+
+        surplus = self._surplus()
+        options = SaveOptions(background=self.async_save, then=lambda _: self._conclude(runner, path, surplus))
+        parts = {"save_optimizer": self.save_optimizer, "save_param_scheduler": self.save_param_scheduler}
+        if self._write(runner, name, undo, meta=meta, by_epoch=self.by_epoch, options=options, **parts):
+            self._forget_surplus(runner)
+            if self._clock is not None:
+                self._clock.reset()
+            if not self.async_save:
+                self._failure = None
+
+    def _write(self, runner: Runner, name: str, undo: Callable[[], None], **arguments: Any) -> bool:
+        """Write a checkpoint, or begin to; whether that went well."""
+        try:
+            runner.save_checkpoint(str(self._folder), name, **arguments)
+        except BaseException as error:
+            undo()
+            if not isinstance(error, SaveError):
+                raise
+            self._fail(runner, error)
+            return False
+        self._undo = undo if self.async_save else None
+        return True
+
+    def _settle(self, runner: Runner) -> None:
+        """Wait for the checkpoint that is being written, if one is, and learn what came of it."""
+        undo, self._undo = self._undo, None
+        if undo is None:
             return
-        surplus = self.keep_ckpt_ids[: -self.max_keep_ckpts]
-        self.keep_ckpt_ids = self.keep_ckpt_ids[-self.max_keep_ckpts :]
-        if runner.rank == 0:
-            for step in surplus:
-                self._store.remove(self._path(step))
+        try:
+            runner.saver.settle()
+        except SaveError as error:
+            undo()
+            self._fail(runner, error)
+        else:
+            self._failure = None
+
+    def _fail(self, runner: Runner, error: SaveError) -> None:
+        """Do what `on_save_error` says."""
+        self._failure = error
+        if self.on_save_error == "stop":
+            raise error
+        runner.logger.error("%s. The run goes on, and tries again at the next save", error)
+
+    def _surplus(self) -> list[str]:
+        """The files that are too many."""
+        ids = self.keep_ckpt_ids[: -self.max_keep_ckpts] if self.max_keep_ckpts > 0 else []
+        return [*(self.filename_tmpl.format(each) for each in ids), *self._stale]
+
+    def _conclude(self, runner: Runner, path: str, surplus: list[str]) -> None:
+        """What follows when a checkpoint is whole; on rank 0, perhaps in the background."""
+        note_latest_checkpoint(runner.work_dir, path)
+        self._delete(surplus)
+
+    def _delete(self, names: Sequence[str]) -> None:
+        for name in names:
+            self._store.remove(name)
+
+    def _forget_surplus(self, runner: Runner) -> None:
+        if self.max_keep_ckpts > 0:
+            self.keep_ckpt_ids = self.keep_ckpt_ids[-self.max_keep_ckpts :]
+        self._stale = []
         self._tell(runner)
 
     def _improve(self, runner: Runner, best: Best, metrics: dict[str, float]) -> None:
@@ -244,25 +339,33 @@ class CheckpointHook(Hook):
         score = float(metrics[best.metric])
         if not best.is_beaten_by(score):
             return
-        before = best.path
+        self._settle(runner)
+        before = best.score, best.path
         count = runner.epoch if self.by_epoch else runner.iter
         name = f"best_{best.metric.replace('/', '_')}_{self.filename_tmpl.format(count)}"
         best.score, best.path = score, str(self._folder / name)
         self._tell(runner)
-        runner.save_checkpoint(
-            str(self._folder),
+
+        def undo() -> None:
+            best.score, best.path = before
+            self._tell(runner)
+
+        surplus = [Path(before[1]).name] if before[1] not in {None, best.path} else []
+        is_written = self._write(
+            runner,
             name,
+            undo,
             save_optimizer=False,
             save_param_scheduler=False,
             meta={"epoch": runner.epoch, "iter": runner.iter},
             by_epoch=False,
+            options=SaveOptions(background=self.async_save, then=lambda _: self._delete(surplus)),
         )
-        unit = "epochs" if self.by_epoch else "iterations"
-        runner.logger.info(
-            "best checkpoint so far: %s %.4f at %d %s, saved to %s", best.metric, score, count, unit, name
-        )
-        if before is not None and before != best.path and runner.rank == 0:
-            self._store.remove(before)
+        if is_written:
+            unit = "epochs" if self.by_epoch else "iterations"
+            runner.logger.info(
+                "best checkpoint so far: %s %.4f at %d %s, saved to %s", best.metric, score, count, unit, name
+            )
 
     def _publish(self, runner: Runner, path: Path) -> None:
         checkpoint = load(path)

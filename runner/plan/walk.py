@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, cast
 
+from runner.checkpoint.saver import Saver
 from runner.hooks import CheckpointHook, Hook, HookList, ParamSchedulerHook
 from runner.loops import IterBasedTrainLoop, TrainLoop
 from runner.plan.parts import Parts, wrappers
@@ -74,6 +75,7 @@ class Stage(Parts):
     def __init__(self, data: Mapping[str, Any], folder: str, epoch_length: int | None) -> None:
         super().__init__(data, folder, epoch_length)
         self.found = Walk()
+        self.saver = Saver()
         self.streams = _Streams()
         self.counts_iterations = True
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from runner.checkpoint import CheckpointStore, find_latest_checkpoint, load, to_plain
+from runner.checkpoint.saver import Saver
 from runner.errors import BuildError, CheckpointError
 from runner.hooks import CheckpointHook, HookList
 
@@ -36,9 +37,10 @@ class Run:
         self.scores = scores or {}
         self.saved = []
         self.resumed = False
+        self.saver = Saver()
 
     def save_checkpoint(
-        self, out_dir, filename, save_optimizer=True, save_param_scheduler=True, meta=None, by_epoch=True
+        self, out_dir, filename, save_optimizer=True, save_param_scheduler=True, meta=None, by_epoch=True, options=None
     ):
         self.saved.append(filename)
         state = {
@@ -49,7 +51,8 @@ class Run:
             **({"optimizer": {}} if save_optimizer else {}),
             **({"param_schedulers": []} if save_param_scheduler else {}),
         }
-        CheckpointStore(out_dir).save(to_plain(state, "test"), filename, step=meta["iter"])
+        path = CheckpointStore(out_dir).save(to_plain(state, "test"), filename, step=meta["iter"])
+        options.then(path)
 
     def train(self, until=None):
         self.hooks.call(self, "before_train")
@@ -235,7 +238,7 @@ class TestResume:
     def test_one_that_was_killed_before_it_deleted_is_tidied_up(self, tmp_path):
         run = Run(tmp_path, interval=1, max_keep_ckpts=1)
         run.train(until=1)
-        run.hook._drop_surplus = lambda runner: None
+        run.hook._delete = lambda names: None
         run.train(until=2)
         assert run.files() == ["epoch_1.pth", "epoch_2.pth"]
         resumed = Run(tmp_path, interval=1, max_keep_ckpts=1).resume(tmp_path / "epoch_2.pth")

@@ -1,0 +1,121 @@
+"""How long training stands still for a checkpoint, written at once or in the background, and what a step then takes.
+
+    python benchmarks/async_save.py [MEGABYTES] [--device cpu|cuda]
+
+A state of some 200 MB: a model and Adam's two averages. Each way saves a few times amid steps of a fixed length; a stall is
+what `save_checkpoint` takes, a step is timed from its begin to its end, while a checkpoint is being written and while none is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils.data import TensorDataset
+
+from runner import Hook, Runner
+from runner.checkpoint.saver import SaveOptions
+from runner.model import BaseModel
+
+LAYERS, SAVES, STEPS_BETWEEN = 16, 6, 120
+
+
+class Wide(BaseModel):
+    """Layers of equal size."""
+
+    def __init__(self, megabytes: float) -> None:
+        super().__init__()
+        width = int((megabytes * 1e6 / 4 / 3 / LAYERS) ** 0.5)
+        self.layers = nn.ModuleList(nn.Linear(width, width, bias=False) for _ in range(LAYERS))
+        self.width = width
+
+    def forward(self, inputs: torch.Tensor, mode: str = "tensor") -> Any:
+        hidden = inputs.expand(-1, self.width)
+        for layer in self.layers:
+            hidden = layer(hidden)
+        return {"loss": hidden.square().mean()}
+
+
+class Measure(Hook):
+    """Saves every so many steps, and times saves and steps."""
+
+    priority = "LOWEST"
+
+    def __init__(self, *, background: bool | None) -> None:
+        self.background = background
+        self.stalls: list[float] = []
+        self.steps: list[float] = []
+
+    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
+        self.started = time.perf_counter()
+
+    def after_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: dict[str, Any] | None = None
+    ) -> None:
+        if runner.device.type == "cuda":
+            torch.cuda.synchronize()
+        self.steps.append(time.perf_counter() - self.started)
+        if self.background is not None and runner.iter % STEPS_BETWEEN == 0:
+            started = time.perf_counter()
+            runner.save_checkpoint(runner.work_dir, "state.pth", options=SaveOptions(background=self.background))
+            self.stalls.append(time.perf_counter() - started)
+
+
+def run(megabytes: float, device: str, *, background: bool | None) -> Measure:
+    measure = Measure(background=background)
+    with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:
+        runner = Runner(
+            model=Wide(megabytes),
+            work_dir=folder,
+            train_dataloader={
+                "dataset": TensorDataset(torch.randn(8, 1)),
+                "batch_size": 8,
+                "sampler": {"type": "InfiniteSampler"},
+                "collate_fn": "default_collate",
+            },
+            train_cfg={"by_epoch": False, "max_iters": SAVES * STEPS_BETWEEN},
+            optim_wrapper={"optimizer": {"type": "Adam", "lr": 1e-4, "foreach": True}},
+            default_hooks={"checkpoint": None, "logger": None},
+            custom_hooks=[measure],
+            randomness={"seed": 0},
+            log_level="ERROR",
+            device=device,
+        )
+        runner.train()
+        runner.close()
+    return measure
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("megabytes", nargs="?", type=float, default=200)
+    parser.add_argument("--device", default="cpu")
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    medians = {}
+    for name, background in (("none", None), ("at once", False), ("background", True)):
+        measure = run(given.megabytes, given.device, background=background)
+        # The first save makes the memory that the others use again.
+        stall = statistics.median(measure.stalls[1:]) if measure.stalls else 0.0
+        medians[name] = (stall, statistics.median(measure.steps))
+        first = f", the first {measure.stalls[0] * 1e3:.1f} ms" if measure.stalls else ""
+        sys.stdout.write(
+            f"{name:11} stall {stall * 1e3:8.1f} ms{first}; step {medians[name][1] * 1e3:.2f} ms at the median of "
+            f"{len(measure.steps)}\n"
+        )
+    stalls, steps = ({name: pair[index] for name, pair in medians.items()} for index in (0, 1))
+    sys.stdout.write(
+        f"stall: {stalls['background'] / stalls['at once']:.3f} of one at once; "
+        f"step: {steps['background'] / steps['none']:.3f} of one without saves\n"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -39,7 +39,9 @@ class ExceptionCheckpointHook(Hook):
         if why_not is not None:
             runner.logger.warning(f"no checkpoint of the exception: {why_not}")
             return
-        finished = runner.iter + (runner.finishing == "iter")  # a hook that fails after a step does so before it is counted
+        finished = runner.iter + (
+            runner.finishing == "iter"
+        )  # a hook that fails after a step does so before it is counted
         name = self.filename_tmpl.format(finished)
         try:
             runner.save_checkpoint(runner.work_dir, name)
@@ -47,9 +49,7 @@ class ExceptionCheckpointHook(Hook):
             # The exception that ended the run is the one to be seen.
             runner.logger.warning(f"no checkpoint of the exception: {error}")
             return
-        runner.logger.warning(
-            f"{type(exception).__name__} after iteration {finished}; saved {runner.work_dir}/{name}"
-        )
+        runner.logger.warning(f"{type(exception).__name__} after iteration {finished}; saved {runner.work_dir}/{name}")
 
 
 def _why_not(runner: Runner) -> str | None:

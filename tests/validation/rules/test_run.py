@@ -38,8 +38,10 @@ ROWS = {
     ),
     "steps that may be divided": ("train_cfg: {by_epoch: true, max_epochs: 12, on_oom: split}", []),
     "steps that may be divided, of several optimizers": (
-        "train_cfg: {by_epoch: true, max_epochs: 12, on_oom: split}\n"
-        "optim_wrapper: {type: OptimWrapperDict, a: {optimizer: {type: SGD}}, b: {optimizer: {type: SGD}}}",
+        (
+            "train_cfg: {by_epoch: true, max_epochs: 12, on_oom: split}\n"
+            "optim_wrapper: {type: OptimWrapperDict, a: {optimizer: {type: SGD}}, b: {optimizer: {type: SGD}}}"
+        ),
         [("oom-split", "train_cfg.on_oom", "error")],
     ),
     "steps that may be divided, and wait for each other": (

@@ -172,9 +172,7 @@ OVERLAPS = {
     ),
     "down to zero, then down": ("[{type: CosineAnnealingLR, end: 6}, {type: PolyLR, begin: 6}]", ["scheduler-gap"]),
     "a cycle that overrules": (f"[{WARM_UP}, {{type: OneCycleLR, eta_max: 0.1}}]", ["scheduler-overlap"]),
-    "a cycle after something else": (
-        "[{type: ConstantLR, end: 2}, {type: OneCycleLR, eta_max: 0.1, begin: 2}]", []
-    ),
+    "a cycle after something else": ("[{type: ConstantLR, end: 2}, {type: OneCycleLR, eta_max: 0.1, begin: 2}]", []),
     "a warm-up, then the inverse square root": (f"[{WARM_UP}, {{type: InverseSqrtLR, timescale: 3, begin: 3}}]", []),
     "two optimizers": ("{a: {type: PolyLR}, b: {type: PolyLR}}", ["optimizer-name", "optimizer-name"]),
 }

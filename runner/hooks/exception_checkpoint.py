@@ -39,9 +39,8 @@ class ExceptionCheckpointHook(Hook):
         if why_not is not None:
             runner.logger.warning(f"no checkpoint of the exception: {why_not}")
             return
-        finished = runner.iter + (
-            runner.finishing == "iter"
-        )  # a hook that fails after a step does so before it is counted
+        # A hook that fails after a step does so before it is counted.
+        finished = runner.iter + (runner.finishing == "iter")
         name = self.filename_tmpl.format(finished)
         try:
             runner.save_checkpoint(runner.work_dir, name)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from runner.cli.arguments import Device, Overrides, Unset, override
+from runner.cli.attended import resumes_after_requeue, train_attended
 from runner.cli.loading import checked, composed
 from runner.cli.processes import LocalRank, announce_own_code, started
 from runner.cli.workers import NoPersistentWorkers, NoPinMemory, worker_rows
@@ -47,6 +48,10 @@ def train(
         int | None, typer.Option("--nproc-per-node", metavar="N", help="Processes to start; default one a GPU.")
     ] = None,
     local_rank: LocalRank = None,
+    requeue: Annotated[
+        bool,
+        typer.Option("--requeue", help="When a signal stops the run, put the SLURM job back; go on when it is back."),
+    ] = False,
     device: Device = "auto",
     dry_run: Annotated[
         bool,
@@ -56,6 +61,8 @@ def train(
 ) -> int:
     """Train what a config describes."""
     del local_rank
+    if requeue and resume is None and resumes_after_requeue():
+        resume = "auto"
     rows = list(overrides or ())
     rows += worker_rows(config, rows, unset, no_pin_memory=no_pin_memory, no_persistent_workers=no_persistent_workers)
     if dry_run:
@@ -72,16 +79,7 @@ def train(
     if code is not None:
         return code
     announce_own_code(cfg)
-    from runner import dist
-    from runner.runner import Runner
-
-    runner = Runner.from_cfg(cfg, device=device)
-    try:
-        runner.train()
-        dist.barrier()  # a rank that leaves while another still talks to it would fail that one
-    finally:
-        runner.close()
-    return 0
+    return train_attended(cfg, device, requeue=requeue)
 
 
 def _dry_run(cfg: Config, device: str, fmt: str) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import signal
 import warnings
 
 import numpy as np
@@ -31,6 +32,9 @@ def worker_init_fn(
         disable_subprocess_warning: Silence warnings in all workers but the first.
         torch_num_threads: Threads that torch's operators may use in the worker.
     """
+    for number in (signal.SIGINT, signal.SIGUSR1):
+        # They reach the whole process group, and are the main process's to answer: it needs its workers for that.
+        signal.signal(number, signal.SIG_IGN)
     worker_seed = num_workers * rank + worker_id + seed
     random.seed(worker_seed)
     np.random.seed(worker_seed % 2**32)  # noqa: NPY002 - the generator that users' transforms draw from

@@ -26,6 +26,8 @@ class BaseLoop(ABC):
             after those of `after_train_iter`.
         micro_batch: Samples that are taken at once since a step ran out of memory; None elsewhere. Each rank has its own,
             and a checkpoint holds them.
+        awaited_batch: The number, in its epoch, of the batch that the loader was asked for and has not given yet; None
+            elsewhere, and in a loop that asks its loader itself.
         is_measuring: Whether a validation or test has begun whose metrics are not there yet.
 
     Args:
@@ -37,6 +39,7 @@ class BaseLoop(ABC):
     in_step: bool = False
     is_measuring: bool = False
     micro_batch: int | None = None
+    awaited_batch: int | None = None
     max_epochs: Any
     max_iters: Any
 

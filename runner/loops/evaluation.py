@@ -79,9 +79,11 @@ class EvaluationLoop(BaseLoop):
         self.losses.clear()
         for metric in self.evaluator.metrics:
             metric.results.clear()  # of a pass that was interrupted
+        self.runner.call_hook(f"before_{self.mode}_batches")
         with torch.no_grad():
             for idx, data_batch in enumerate(self.dataloader):
                 self.run_iter(idx, data_batch)
+        self.runner.call_hook(f"before_{self.mode}_metrics")
         metrics = self.evaluator.evaluate(_samples(self.dataloader))
         return {**metrics, **self.losses.means(f"{self.mode}_loss")}
 

@@ -142,8 +142,19 @@ class TrainLoop(BaseLoop):
         """
         if isinstance(self.dataloader, KeyedDataLoader):
             self.dataloader.set_epoch(epoch)
-            return enumerate(self.dataloader, self.dataloader.first_batch)
-        return enumerate(self.dataloader)
+            return self._awaited(enumerate(self.dataloader, self.dataloader.first_batch))
+        return self._awaited(enumerate(self.dataloader))
+
+    def _awaited(self, batches: Iterator[tuple[int, Any]]) -> Iterator[tuple[int, Any]]:
+        """The same batches; `awaited_batch` tells whether one is being waited for."""
+        self.awaited_batch = getattr(self.dataloader, "first_batch", 0)
+        try:
+            for numbered in batches:
+                self.awaited_batch = None
+                yield numbered
+                self.awaited_batch = numbered[0] + 1
+        finally:
+            self.awaited_batch = None
 
     def decide_val_interval(self, position: int) -> None:
         """Take the interval that `dynamic_intervals` sets after so many epochs or iterations."""

@@ -1,0 +1,103 @@
+"""Training under a command's eye: what a signal makes of it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from typing import TYPE_CHECKING
+
+import typer
+
+from runner.cli.failure import FINE, STOPPED
+from runner.cli.processes import rank
+from runner.errors import LaunchError, Stopped
+
+if TYPE_CHECKING:
+    from runner.config import Config
+
+__all__ = ["resumes_after_requeue", "train_attended"]
+
+
+def train_attended(cfg: Config, device: str, *, requeue: bool = False) -> int:
+    """Train; leave with a checkpoint where SIGTERM, SIGINT or SIGUSR1 asks for it.
+
+    Args:
+        cfg: The checked config.
+        device: The value of `--device`.
+        requeue: Whether a run that was left is put into SLURM's queue again.
+
+    Returns:
+        The command's exit code.
+
+    Raises:
+        LaunchError: There is no SLURM job to requeue, or SLURM refuses.
+    """
+    if requeue and "SLURM_JOB_ID" not in os.environ:
+        raise LaunchError("--requeue: SLURM_JOB_ID is not in the environment; leave it out where SLURM runs no job")
+    from runner.watch.signals import StopSignals
+
+    with StopSignals() as signals:
+        try:
+            _train(cfg, device, signals)
+        except Stopped as stopped:
+            _say(stopped)
+            if requeue and rank() == 0:
+                _requeue()
+            return STOPPED
+    return FINE
+
+
+def _train(cfg: Config, device: str, signals: StopSignals) -> None:
+    from runner import dist
+    from runner.runner import Runner
+    from runner.watch.stop_hook import StopHook
+
+    runner = Runner.from_cfg(cfg, device=device)
+    stop = StopHook(signals)
+    runner.register_hook(stop)
+    try:
+        try:
+            runner.train()
+        except Stopped as stopped:
+            if stopped.checkpoint is not None or not stop.listens:
+                raise
+            stop.leave(runner)  # the wait for data was left, and nothing is saved yet
+        dist.barrier()  # a rank that leaves while another still talks to it would fail that one
+    finally:
+        stop.close()
+        runner.close()
+
+
+def resumes_after_requeue() -> bool:
+    """Whether SLURM has started this job before, so that `--requeue` goes on with what there is."""
+    return int(os.environ.get("SLURM_RESTART_COUNT", "0")) > 0
+
+
+def _say(stopped: Stopped) -> None:
+    if rank() != 0:
+        return
+    if stopped.checkpoint is None:
+        typer.echo(f"stopped by {stopped.reason} before the first step: nothing is lost; run it again", err=True)
+    else:
+        typer.echo(
+            f"stopped by {stopped.reason} after iteration {stopped.iteration}, saved in {stopped.checkpoint}; "
+            "the same command with --resume goes on from there",
+            err=True,
+        )
+
+
+def _requeue() -> None:
+    scontrol, job = shutil.which("scontrol"), os.environ["SLURM_JOB_ID"]
+    if scontrol is None:
+        raise LaunchError(f"--requeue: scontrol is not on the PATH; run `scontrol requeue {job}` where it is")
+    done = subprocess.run(  # noqa: S603 - SLURM's own tool
+        [scontrol, "requeue", job], capture_output=True, text=True, check=False, timeout=60
+    )
+    if done.returncode != 0:
+        raise LaunchError(f"--requeue: `scontrol requeue {job}` failed: {done.stderr.strip() or done.stdout.strip()}")
+    typer.echo(f"job {job} is in SLURM's queue again", err=True)
+
+
+if TYPE_CHECKING:
+    from runner.watch.signals import StopSignals

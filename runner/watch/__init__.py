@@ -1,0 +1,15 @@
+"""Standing by a run that a command started: signals that ask it to leave, and signs that it hangs.
+
+signals.py      what a command does with SIGTERM, SIGINT and SIGUSR1
+fence.py        which place in the run all ranks leave at
+stop_hook.py    leaving there, with a checkpoint
+
+A Runner that is made in Python has none of this: a notebook's signals are its own.
+"""
+
+from __future__ import annotations
+
+from runner.watch.signals import StopSignals
+from runner.watch.stop_hook import StopHook
+
+__all__ = ["StopHook", "StopSignals"]

@@ -24,7 +24,7 @@ from runner import Hook, Runner
 from runner.checkpoint.saver import SaveOptions
 from runner.model import BaseModel
 
-LAYERS, SAVES, STEPS_BETWEEN = 16, 6, 120
+LAYERS, SAVES, STEPS_BETWEEN = 16, 5, 25
 
 
 class Wide(BaseModel):

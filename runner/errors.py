@@ -12,7 +12,8 @@ The tree::
     │   ├── DamagedCheckpoint  its bytes are not the ones that were written
     │   └── SaveError          it could not be written; those before it are untouched
     ├── LaunchError            a process group could not be joined or started
-    └── StorageError           a file could not be read or written where it lies
+    ├── StorageError           a file could not be read or written where it lies
+    └── WorkDirInUse           another run holds the work directory, or nothing can be written there
 
 `Stopped` stands outside of it, as KeyboardInterrupt does: no failure, and nothing that `except Exception` should take.
 """
@@ -41,6 +42,7 @@ __all__ = [
     "SignatureError",
     "Stopped",
     "StorageError",
+    "WorkDirInUse",
     "dotted",
 ]
 
@@ -184,6 +186,10 @@ class LaunchError(RunnerError):
 
 class StorageError(RunnerError):
     """A file could not be read or written where it lies, or holds what must not be read."""
+
+
+class WorkDirInUse(RunnerError):  # noqa: N818 - it is a state of a folder
+    """Another run holds the work directory, or nothing can be written there."""
 
 
 class NonFiniteError(RunnerError):

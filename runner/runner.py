@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader
 from runner import assemble, dist
 from runner.build import Builder
 from runner.checkpoint import CheckpointStore, snapshot
+from runner.checkpoint.lock import exclusive
 from runner.checkpoint.saver import SaveOptions, Saver
 from runner.config import Config
 from runner.custom_imports import run_custom_imports
@@ -226,7 +227,14 @@ class Runner:
         self.work_dir = str(Path(work_dir).absolute())
         self.log_dir = str(Path(self.work_dir, self.timestamp))
         if dist.is_main_process():
-            Path(self.log_dir).mkdir(parents=True, exist_ok=True)
+            try:
+                Path(self.log_dir).mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise BuildError(
+                    f"{self.log_dir} can't be made: {error.strerror}; give this user the right to write there, or set "
+                    "another work_dir",
+                    path=("work_dir",),
+                ) from None
         dist.barrier()
         stem = Path(self.cfg.filename).stem if self.cfg.filename else None
         self.experiment_name = "_".join(part for part in (experiment_name or stem, self.timestamp) if part is not None)
@@ -381,8 +389,17 @@ class Runner:
     # ---- running -----------------------------------------------------------------------------------------------------
 
     def train(self) -> nn.Module:
-        """Train, and validate in between; returns the model."""
-        with self.message_hub.current(), self.logger.current(), self.visualizer.current():
+        """Train, and validate in between; returns the model.
+
+        Raises:
+            WorkDirInUse: Another run holds the work directory.
+        """
+        with (
+            exclusive(self.work_dir, self.logger.warning),
+            self.message_hub.current(),
+            self.logger.current(),
+            self.visualizer.current(),
+        ):
             loop = self.prepare_training()
             try:
                 self.model = self._run(loop) or self.model

@@ -22,8 +22,8 @@ NAMES = {
         INFERENCERS Interval IterBasedTrainLoop LAUNCHERS LOG_PROCESSORS LOOPS LaunchError Location LogProcessor
         METRICS MMLogger MODELS MODEL_WRAPPERS MessageHub NonFiniteError OPTIMIZERS OPTIM_WRAPPERS
         OPTIM_WRAPPER_CONSTRUCTORS PARAM_SCHEDULERS PluginError Priority Problem RUNNERS Registry RegistryError
-        Runner RunnerError STORAGES STRATEGIES SignatureError Slot StorageError TASK_UTILS TRANSFORMS TestLoop
-        TypeName VISBACKENDS VISUALIZERS ValLoop WEIGHT_INITIALIZERS collect_env find_latest_checkpoint
+        Runner RunnerError STORAGES STRATEGIES SaveError SignatureError Slot StorageError TASK_UTILS TRANSFORMS TestLoop
+        TypeName VISBACKENDS VISUALIZERS ValLoop WEIGHT_INITIALIZERS WorkDirInUse collect_env find_latest_checkpoint
         get_priority hookimpl load_checkpoint load_state_dict print_log read_scalars set_random_seed
     """,
     "runner.checkpoint": """
@@ -53,7 +53,7 @@ NAMES = {
     """,
     "runner.errors": """
         BuildError CheckpointError ConfigError DamagedCheckpoint GoBack LaunchError Location NonFiniteError Path PluginError Problem
-        RegistryError RunnerError SignatureError StorageError dotted
+        RegistryError RunnerError SaveError SignatureError Stopped StorageError WorkDirInUse dotted
     """,
     "runner.evaluator": """
         BaseMetric DumpResults Evaluator TorchMetric get_metric_value
@@ -188,7 +188,7 @@ METHODS = {
         "register_hook": "hook, priority=None",
         "resume": "filename, resume_optimizer=True, resume_param_scheduler=True",
         "save_checkpoint": (
-            "out_dir, filename, save_optimizer=True, save_param_scheduler=True, meta=None, by_epoch=True"
+            "out_dir, filename, save_optimizer=True, save_param_scheduler=True, meta=None, by_epoch=True, *, options=None"
         ),
         "test": "",
         "train": "",

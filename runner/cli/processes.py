@@ -4,13 +4,25 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
 
 import typer
 
 from runner.config import Config
 
-__all__ = ["LocalRank", "announce_own_code", "rank", "started"]
+__all__ = [
+    "Endpoint",
+    "LocalRank",
+    "Machines",
+    "NodeRank",
+    "Nodes",
+    "announce_own_code",
+    "go_on_if_restarted",
+    "rank",
+    "started",
+    "work_dir_of",
+]
 
 
 def _local_rank(value: int | None) -> int | None:
@@ -25,12 +37,39 @@ LocalRank = Annotated[
 ]
 
 
-def started(cfg: Config, nproc_per_node: int | None, device: str) -> int | None:
+Nodes = Annotated[
+    int | None, typer.Option("--nnodes", metavar="N", min=1, help="Machines that each start processes; default 1.")
+]
+Endpoint = Annotated[
+    str | None, typer.Option("--rdzv-endpoint", metavar="HOST:PORT", help="Where the machines meet; alike on all.")
+]
+NodeRank = Annotated[
+    int | None,
+    typer.Option("--node-rank", metavar="N", min=0, help="This machine's number; 0 keeps the meeting point."),
+]
+
+
+class Machines(NamedTuple):
+    """What the flags say about machines; None where they do not."""
+
+    nnodes: int | None = None
+    rdzv_endpoint: str | None = None
+    node_rank: int | None = None
+
+
+def started(
+    cfg: Config,
+    nproc_per_node: int | None,
+    device: str,
+    machines: Machines | None = None,
+    max_restarts: int | None = None,
+) -> int | None:
     """Start the processes of a distributed run where nobody has; their exit code, or None if this process is to run.
 
     Raises:
         typer.BadParameter: The environment and the flags say different things.
     """
+    machines = machines or Machines()
     launcher = cfg.get("launcher") or "none"
     if launcher == "none":
         if int(os.environ.get("WORLD_SIZE", "1")) > 1:
@@ -39,23 +78,69 @@ def started(cfg: Config, nproc_per_node: int | None, device: str) -> int | None:
                 param_hint="--launcher",
             )
         _say_who_started()
-    if nproc_per_node is not None and launcher != "pytorch":
-        raise typer.BadParameter(
-            f"it starts processes for the launcher pytorch, and the launcher is {launcher}; "
-            + ("add `--launcher pytorch`" if launcher == "none" else _STARTED_BY[launcher][1]),
-            param_hint="--nproc-per-node",
-        )
+    _refuse_flags_for_starting(
+        launcher, {"--nproc-per-node": nproc_per_node, "--max-restarts": max_restarts, **_flags(machines)}
+    )
     if launcher in _STARTED_BY and _STARTED_BY[launcher][0] not in os.environ:
         raise typer.BadParameter(
             f"{_STARTED_BY[launcher][0]} is not in the environment, and the launcher is {launcher}; "
             f"{_STARTED_BY[launcher][1]}",
             param_hint="--launcher",
         )
-    if launcher != "pytorch" or ("RANK" in os.environ and "WORLD_SIZE" in os.environ):
+    if launcher != "pytorch":
         return None
-    from runner.dist.launch import launch
+    if "RANK" in os.environ and "WORLD_SIZE" in os.environ:
+        _warn_of_torchrun()
+        return None
+    from runner.dist.launch import Group
+    from runner.dist.supervise import supervise
 
-    return launch(sys.argv[1:], nproc_per_node=nproc_per_node, device=device)
+    group = Group(
+        processes=nproc_per_node,
+        nodes=machines.nnodes or 1,
+        endpoint=machines.rdzv_endpoint,
+        node_rank=machines.node_rank,
+        device=device,
+    )
+    return supervise(sys.argv[1:], group, work_dir_of(cfg), max_restarts or 0)
+
+
+def _flags(machines: Machines) -> dict[str, Any]:
+    return {f"--{name.replace('_', '-')}": value for name, value in machines._asdict().items()}
+
+
+def _refuse_flags_for_starting(launcher: str, flags: dict[str, Any]) -> None:
+    """Refuse what is said about starting processes where this command does not start them."""
+    for flag, value in flags.items():
+        if value is not None and launcher != "pytorch":
+            raise typer.BadParameter(
+                f"it starts processes for the launcher pytorch, and the launcher is {launcher}; "
+                + ("add `--launcher pytorch`" if launcher == "none" else _STARTED_BY[launcher][1]),
+                param_hint=flag,
+            )
+
+
+def _warn_of_torchrun() -> None:
+    from runner.dist.supervise import warn_of_shared_store
+
+    trap = warn_of_shared_store(os.environ)
+    if trap is not None and rank() == 0:
+        typer.echo(f"warning: {trap}", err=True)
+
+
+def work_dir_of(cfg: Config) -> str:
+    """Where a run of this config writes."""
+    given = cfg.get("work_dir")
+    return str(given) if given is not None else f"work_dirs/{Path(cfg.filename).stem if cfg.filename else 'run'}"
+
+
+def go_on_if_restarted(cfg: Config) -> None:
+    """Let a process that was started again, as its group had died, go on from the newest whole checkpoint."""
+    from runner.dist.supervise import restart_from
+
+    checkpoint = restart_from(os.environ, work_dir_of(cfg))
+    if checkpoint is not None:
+        cfg["resume"] = checkpoint
 
 
 _STARTED_BY = {

@@ -12,7 +12,16 @@ import typer
 from runner.cli.arguments import Device, Overrides, Unset, override
 from runner.cli.attended import resumes_after_requeue, train_attended
 from runner.cli.loading import checked, composed
-from runner.cli.processes import LocalRank, announce_own_code, started
+from runner.cli.processes import (
+    Endpoint,
+    LocalRank,
+    Machines,
+    NodeRank,
+    Nodes,
+    announce_own_code,
+    go_on_if_restarted,
+    started,
+)
 from runner.cli.workers import NoPersistentWorkers, NoPinMemory, worker_rows
 from runner.config.triples import TRIPLES
 
@@ -47,6 +56,12 @@ def train(
     nproc_per_node: Annotated[
         int | None, typer.Option("--nproc-per-node", metavar="N", help="Processes to start; default one a GPU.")
     ] = None,
+    nnodes: Nodes = None,
+    rdzv_endpoint: Endpoint = None,
+    node_rank: NodeRank = None,
+    max_restarts: Annotated[
+        int | None, typer.Option("--max-restarts", metavar="N", min=0, help="Start a group that died again, so often.")
+    ] = None,
     local_rank: LocalRank = None,
     requeue: Annotated[
         bool,
@@ -75,10 +90,11 @@ def train(
     if amp:
         rows += _amp(composed(config, rows, unset).data)
     cfg = checked(config, rows, unset, leave_out=TRIPLES[1] if no_val else (), device=device)
-    code = started(cfg, nproc_per_node, device)
+    code = started(cfg, nproc_per_node, device, Machines(nnodes, rdzv_endpoint, node_rank), max_restarts)
     if code is not None:
         return code
     announce_own_code(cfg)
+    go_on_if_restarted(cfg)
     return train_attended(cfg, device, requeue=requeue)
 
 

@@ -10,7 +10,9 @@ import tempfile
 import threading
 import uuid
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING
 
 import torch
@@ -20,13 +22,32 @@ from runner.errors import LaunchError
 if TYPE_CHECKING:
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
-__all__ = ["EXIT_CODES", "default_processes", "launch"]
+__all__ = [
+    "EXIT_CODES",
+    "FAILED",
+    "RESTART_FROM",
+    "STOPPED",
+    "Ending",
+    "Group",
+    "attempt",
+    "default_processes",
+    "launch",
+    "settled",
+]
 
 EXIT_CODES = "RUNNER_EXIT_CODES"
 """The environment variable that names the folder where each rank leaves its exit code."""
 
+RESTART_FROM = "RUNNER_RESTART_FROM"
+"""The environment variable that tells the ranks of a further attempt which checkpoint to go on from."""
+
 FAILED = 3
 """The exit code of a run that failed in a way that has no code of its own."""
+
+STOPPED = 75
+"""The exit code of a run that left because it was asked to."""
+
+_HANDED_ON = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
 
 _SAVING_SECONDS = "120"
 
@@ -38,11 +59,42 @@ def default_processes(device: str = "auto") -> int:
     return torch.cuda.device_count()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """Which processes to start.
+
+    Attributes:
+        processes: On this machine; None takes `default_processes`, and says so.
+        nodes: Machines that start processes.
+        endpoint: `HOST:PORT` where the machines meet; needed where there are several.
+        node_rank: Of this machine; 0 keeps the meeting point. None lets the machine that the endpoint names do so.
+        device: The value of `--device`.
+    """
+
+    processes: int | None = None
+    nodes: int = 1
+    endpoint: str | None = None
+    node_rank: int | None = None
+    device: str = "auto"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """How a group ended.
+
+    Attributes:
+        code: 0 when all succeeded, else the exit code of the first that failed, or 3 where it was killed.
+        what: What happened, in a sentence's part; empty where all succeeded.
+        signalled: Whether a signal to this process ended it.
+    """
+
+    code: int
+    what: str = ""
+    signalled: bool = False
+
+
 def launch(args: Sequence[str], nproc_per_node: int | None = None, device: str = "auto") -> int:
     """Start `python -m runner ARGS` in several processes that form a group, and wait for them.
-
-    A signal (SIGTERM, SIGINT, SIGHUP, SIGQUIT) is handed on to all of them, which have two minutes to save; when one
-    fails, the others are stopped.
 
     Args:
         args: The command line after `runner`.
@@ -53,31 +105,76 @@ def launch(args: Sequence[str], nproc_per_node: int | None = None, device: str =
         0 when all succeeded, else the exit code of the first that failed, or 3 where it was killed.
 
     Raises:
-        LaunchError: There are fewer GPUs than processes, or none was asked for.
+        LaunchError: No process was asked for, or the machines could not meet.
+    """
+    ending = attempt(args, settled(Group(processes=nproc_per_node, device=device)))
+    if ending.what:
+        _say(f"launcher: {ending.what}")
+    return ending.code
+
+
+def settled(group: Group) -> Group:
+    """The same group with the number of processes decided.
+
+    Raises:
+        LaunchError: It can't be started.
+    """
+    if group.nodes > 1 and group.endpoint is None:
+        raise LaunchError(f"--nnodes: {group.nodes} machines have to meet somewhere; give --rdzv-endpoint HOST:PORT")
+    if group.nodes < 1:
+        raise LaunchError(f"--nnodes: {group.nodes} machines can't train; give 1 or more")
+    if group.node_rank is not None and not 0 <= group.node_rank < group.nodes:
+        raise LaunchError(f"--node-rank: {group.node_rank} of {group.nodes} machines; give 0 to {group.nodes - 1}")
+    return replace(group, processes=_count(group.processes, group.device))
+
+
+def attempt(args: Sequence[str], group: Group, number: int = 0, restart_from: str | None = None) -> Ending:
+    """Start the processes once, by an agent and a meeting of their own, and wait for them.
+
+    A signal (SIGTERM, SIGINT, SIGUSR1, SIGHUP, SIGQUIT) is handed on to all of them, which have two minutes to save;
+    when one fails, the others are stopped.
+
+    Args:
+        args: The command line after `runner`.
+        group: Which processes, with their number decided.
+        number: Of the attempt, from 0: machines meet those of the same attempt.
+        restart_from: The checkpoint that the processes go on from, whatever the command line says.
+
+    Raises:
+        LaunchError: The machines could not meet.
     """
     from torch.distributed.elastic.multiprocessing import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.elastic.rendezvous.api import RendezvousError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
-    processes = _count(nproc_per_node, device)
+    assert group.processes is not None
     config = LaunchConfig(
-        min_nodes=1,
-        max_nodes=1,
-        nproc_per_node=processes,
-        run_id=uuid.uuid4().hex,
+        min_nodes=group.nodes,
+        max_nodes=group.nodes,
+        nproc_per_node=group.processes,
+        run_id=uuid.uuid4().hex if group.nodes == 1 else f"runner-{number}",
         rdzv_backend="c10d",
-        rdzv_endpoint="localhost:0",
-        local_addr="localhost",
+        rdzv_endpoint="localhost:0" if group.endpoint is None else group.endpoint,
+        rdzv_configs={} if group.node_rank is None else {"is_host": group.node_rank == 0},
+        local_addr="localhost" if _is_here(group.endpoint) else None,
         max_restarts=0,
     )
-    with tempfile.TemporaryDirectory(prefix="runner-launch-") as folder, _environment(folder, processes):
+    total = group.processes * group.nodes
+    with tempfile.TemporaryDirectory(prefix="runner-launch-") as folder, _environment(folder, total, restart_from):
         try:
             elastic_launch(config, sys.executable)("-m", "runner.dist.rank", *args)
         except ChildFailedError as error:
-            return _report_failure(error)
+            return _failure(error)
         except SignalException as error:
-            return _report_signal(error.sigval, Path(folder), processes)
-    return 0
+            return _signal(error.sigval, Path(folder), group.processes)
+        except RendezvousError as error:
+            raise LaunchError(f"launcher: {group.nodes} machines did not meet at {group.endpoint}: {error}") from error
+    return Ending(code=0)
+
+
+def _is_here(endpoint: str | None) -> bool:
+    return endpoint is None or endpoint.rpartition(":")[0] in {"localhost", "127.0.0.1"}
 
 
 def _count(nproc_per_node: int | None, device: str) -> int:
@@ -93,8 +190,15 @@ def _count(nproc_per_node: int | None, device: str) -> int:
     return nproc_per_node
 
 
+def _hand_on(number: int, frame: FrameType | None) -> None:
+    from torch.distributed.elastic.multiprocessing import SignalException
+
+    del frame
+    raise SignalException(f"process {os.getpid()} was sent a signal", sigval=signal.Signals(number))
+
+
 @contextlib.contextmanager
-def _environment(folder: str, processes: int) -> Iterator[None]:
+def _environment(folder: str, processes: int, restart_from: str | None) -> Iterator[None]:
     """What the agent and the ranks read, put back afterwards."""
     wanted = {
         # Ranks get a port of their own for their store: the agent's is gone when it restarts them.
@@ -102,13 +206,17 @@ def _environment(folder: str, processes: int) -> Iterator[None]:
         "TORCH_ELASTIC_SHUTDOWN_TIMEOUT": os.environ.get("TORCH_ELASTIC_SHUTDOWN_TIMEOUT", _SAVING_SECONDS),
         EXIT_CODES: folder,
     }
+    if restart_from is not None:
+        wanted[RESTART_FROM] = restart_from
     if processes > 1:
         # As torchrun: several processes with a thread for each core hinder each other.
         wanted["OMP_NUM_THREADS"] = os.environ.get("OMP_NUM_THREADS", "1")
     before = {name: os.environ.get(name) for name in (*wanted, "TORCHELASTIC_SIGNALS_TO_HANDLE")}
     in_main_thread = threading.current_thread() is threading.main_thread()
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT) if in_main_thread}
+    handlers = {number: signal.getsignal(number) for number in _HANDED_ON if in_main_thread}
     os.environ.update(wanted)
+    if in_main_thread:
+        signal.signal(signal.SIGUSR1, _hand_on)  # the agent takes care of the others
     try:
         yield
     finally:
@@ -121,22 +229,29 @@ def _environment(folder: str, processes: int) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _report_failure(error: ChildFailedError) -> int:
+def _failure(error: ChildFailedError) -> Ending:
     rank, failure = error.get_first_failure()
     code = failure.exitcode
+    if code == STOPPED:
+        return Ending(code=code, what="a signal to a rank stopped the run, which saved a checkpoint", signalled=True)
     how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
-    _say(
-        f"launcher: rank {rank} (process {failure.pid}) {how}, and the other ranks were stopped; its messages are above"
+    return Ending(
+        code=code if code > 0 else FAILED,
+        what=f"rank {rank} (process {failure.pid}) {how}, and the other ranks were stopped; its messages are above",
     )
-    return code if code > 0 else FAILED
 
 
-def _report_signal(number: signal.Signals, folder: Path, processes: int) -> int:
+def _signal(number: signal.Signals, folder: Path, processes: int) -> Ending:
     codes = {int(path.name): int(path.read_text("utf-8")) for path in folder.iterdir() if path.name.isdecimal()}
-    ended = ", ".join(f"rank {rank}: {codes.get(rank, 'killed')}" for rank in range(processes))
-    _say(f"launcher: {number.name} was handed on to all ranks, which ended with the exit codes {ended}")
+    ended = ", ".join(f"rank {rank}: {code}" for rank, code in sorted(codes.items()))
+    killed = processes - len(codes)
     agreed = set(codes.values())
-    return agreed.pop() if len(codes) == processes and len(agreed) == 1 else FAILED
+    return Ending(
+        code=agreed.pop() if not killed and len(agreed) == 1 else FAILED,
+        what=f"{number.name} was handed on to all ranks, which ended with the exit codes {ended}"
+        + (f"; {killed} were killed" if killed else ""),
+        signalled=True,
+    )
 
 
 def _say(message: str) -> None:

@@ -21,13 +21,20 @@ from runner.registry import DATASETS, HOOKS, METRICS, MODELS
 
 @MODELS.register_module()
 class Mixing(BaseModel):
-    """Dropout draws from torch's generator in the step, the mixing weight from NumPy's and Python's."""
+    """Dropout draws from torch's generator in the step, the mixing weight from NumPy's and Python's.
 
-    def __init__(self) -> None:
+    Args:
+        fails: Fail in the first step.
+    """
+
+    def __init__(self, fails: bool = False) -> None:
         super().__init__()
+        self.fails = fails
         self.body = nn.Sequential(nn.Linear(6, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Dropout(0.4), nn.Linear(16, 3))
 
     def forward(self, inputs: torch.Tensor, labels: torch.Tensor, mode: str = "tensor") -> Any:
+        if self.fails:
+            raise RuntimeError("this model fails")
         if mode == "loss":
             weight = float(np.random.beta(0.4, 0.4)) * random.random()
             inputs = inputs + weight * inputs.roll(1, 0)

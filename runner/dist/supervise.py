@@ -1,0 +1,101 @@
+"""Starting a group of processes again when it has died, to go on from the newest whole checkpoint."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from runner.checkpoint.index import read_index
+from runner.checkpoint.store import CheckpointStore
+from runner.dist.launch import FAILED, RESTART_FROM, Group, attempt, settled
+
+__all__ = ["restart_from", "supervise", "warn_of_shared_store"]
+
+FUTILE = 3
+"""Attempts in a row that saved nothing new, after which another one would not either."""
+
+LONGEST_PAUSE = 60.0
+"""Seconds between two attempts, at most; 1 after the first, and twice as long after each that saved nothing new."""
+
+
+def supervise(args: Sequence[str], group: Group, work_dir: str, max_restarts: int) -> int:
+    """Start a group of processes, again where it dies; each attempt has an agent and a meeting of its own.
+
+    torchrun's own restarts keep the key-value store of the dead group, in which gloo finds its addresses.
+
+    Args:
+        args: The command line after `runner`.
+        group: Which processes.
+        work_dir: Where their checkpoints lie.
+        max_restarts: Attempts after the first. None follows on an exit code that says that a further one would end in
+            the same way: a config with problems (1), a wrong command line (2), a run that was asked to stop (75).
+
+    Returns:
+        The exit code of the last attempt.
+    """
+    group = settled(group)
+    store = CheckpointStore(work_dir, on_damage=_say)
+    checkpoint: str | None = None
+    futile = 0
+    for number in range(max_restarts + 1):
+        before = _saves(work_dir)
+        ending = attempt(args, group, number, checkpoint)
+        if ending.what:
+            _say(ending.what)
+        if ending.code != FAILED or ending.signalled or max_restarts == 0:
+            return ending.code
+        futile = 0 if _saves(work_dir) > before else futile + 1
+        if number == max_restarts:
+            _say(f"that was the last of {max_restarts + 1} attempts")
+        elif futile == FUTILE:
+            _say(f"{FUTILE} attempts in a row saved nothing new, so no further one is made")
+            break
+        else:
+            newest = store.newest()
+            checkpoint = None if newest is None else str(newest)
+            pause = min(2.0 ** max(futile - 1, 0), LONGEST_PAUSE)
+            place = "starts over, as nothing was saved yet" if newest is None else f"goes on from {newest}"
+            _say(f"attempt {number + 2} of {max_restarts + 1} {place}, in {pause:g} s")
+            time.sleep(pause)
+    return FAILED
+
+
+def restart_from(environ: Mapping[str, str], work_dir: str) -> str | None:
+    """The checkpoint that a restarted rank goes on from, whatever the command line says; None elsewhere.
+
+    Args:
+        environ: The process's environment, in which our supervisor, or torchrun, says that it is one.
+        work_dir: Where checkpoints lie.
+    """
+    if RESTART_FROM in environ:
+        return environ[RESTART_FROM]
+    if int(environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0:
+        newest = CheckpointStore(work_dir).newest()
+        return None if newest is None else str(newest)
+    return None
+
+
+def warn_of_shared_store(environ: Mapping[str, str]) -> str | None:
+    """What is wrong with a torchrun that would restart this process; None where nothing is."""
+    restarts = environ.get("TORCHELASTIC_MAX_RESTARTS", "0")
+    if not restarts.isdecimal() or int(restarts) == 0 or environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
+        return None
+    return (
+        f"torchrun --max-restarts {restarts} starts a group again with the key-value store of the dead one, in which gloo "
+        "finds the addresses of dead processes: two restarts of three fail or hang. Set "
+        "TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1, or leave the restarts to `runner train --launcher pytorch --max-restarts "
+        f"{restarts}`"
+    )
+
+
+def _saves(work_dir: str) -> int:
+    """A number that grows with each checkpoint that a run can go on from."""
+    index = read_index(Path(work_dir))
+    return max((record.order for records in index.values() for record in records if record.resumable), default=-1)
+
+
+def _say(message: str) -> None:
+    sys.stderr.write(f"launcher: {message}\n")
+    sys.stderr.flush()

@@ -165,6 +165,7 @@ class Runner:
         self.param_schedulers: list[_ParamScheduler] | dict[str, list[_ParamScheduler]] = []
         self.strategy = assemble.strategy(self, strategy)
         self.model = assemble.wrapped_model(self, model, data_preprocessor, self._fields, self._initialize_early)
+        self._initialized = self.strategy.initializes  # after that there is nothing that could be
         self.hooks = HookList()
         assemble.hooks(self, default_hooks, custom_hooks)
         self.dump_config()

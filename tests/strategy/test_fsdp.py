@@ -1,0 +1,185 @@
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+sys.path.append(str(Path(__file__).parent))
+from training import SGD, Losses, Net, assert_equal, build, parts, train
+
+from runner import dist
+from runner.checkpoint import CheckpointStore, load
+from runner.dist.fully_sharded import named_units, units_of_policy
+from runner.dist.sharding import is_dtensor, is_sharded
+from runner.errors import BuildError, DamagedCheckpoint
+
+EMA = {"type": "EMAHook"}
+
+
+def fsdp(**options):
+    return {"type": "FSDPStrategy", "modules": ["blocks.*"], "state_dict_cfg": "full", **options}
+
+
+VARIANTS = {
+    "gathered, clipping by norm": ({}, {}),
+    "shares, averaged weights": ({"state_dict_cfg": "local"}, {"custom_hooks": [EMA]}),
+    "shares, accumulation, checkpointed activations": (
+        {"state_dict_cfg": "sharded", "activation_checkpointing": {"modules": ["blocks.*"]}},
+        {"optim_wrapper": {**SGD, "accumulative_counts": 2}},
+    ),
+    "replicas, bf16, clipping by value": (
+        {"replicas": 2},
+        {
+            "optim_wrapper": {
+                "type": "AmpOptimWrapper",
+                "dtype": "bfloat16",
+                "optimizer": {"type": "AdamW", "lr": 0.01},
+                "clip_grad": {"type": "value", "clip_value": 0.01},
+            }
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.world_size(2)
+def test_resumed_in_mid_epoch_equals_straight_through_bit_for_bit(tmp_path, variant):
+    options, fields = VARIANTS[variant]
+    straight = train(tmp_path / "straight", fsdp(**options), **fields)
+    assert is_sharded(straight.model)
+    assert isinstance(straight.model, Net)
+    train(tmp_path / "resumed", fsdp(**options), resume=str(tmp_path / "straight" / "iter_3.pth"), **fields)
+    expected, got = (load(tmp_path / name / "iter_6.pth") for name in ("straight", "resumed"))
+    assert_equal(parts(got), parts(expected))
+    assert (tmp_path / "resumed" / "iter_6.pth").is_dir() == (options.get("state_dict_cfg", "full") != "full")
+    CheckpointStore(tmp_path / "resumed").verify(tmp_path / "resumed" / "iter_6.pth")
+
+
+@pytest.mark.world_size(2)
+def test_losses_are_those_of_ddp_and_of_one_process_with_the_global_batch(tmp_path):
+    fields = {"train_cfg": {"by_epoch": True, "max_epochs": 3}, "default_hooks": {"checkpoint": None}}
+    seen = []
+    for strategy in (fsdp(), fsdp(sync_every_step=False), None):
+        losses = Losses()
+        train(tmp_path, strategy, model=Net(0, norm=False), custom_hooks=[losses], **fields)
+        mean = torch.tensor(losses.seen, dtype=torch.float64)
+        dist.all_reduce(mean, "mean")
+        seen.append(mean)
+    rank = dist.get_rank()
+    torch.distributed.destroy_process_group()
+    losses = Losses()
+    train(tmp_path / str(rank), None, model=Net(0, norm=False), custom_hooks=[losses], batch=8, **fields)
+    seen.append(torch.tensor(losses.seen, dtype=torch.float64))
+    for each in seen[1:]:
+        assert torch.allclose(each, seen[0], atol=1e-6, rtol=0)
+    assert seen[0][0] > 2 * seen[0][-1]
+    torch.distributed.init_process_group("gloo", f"file://{tmp_path}/store", rank=rank, world_size=2)
+
+
+@pytest.mark.world_size(2)
+def test_a_sharded_checkpoint_goes_on_in_ddp_and_back(tmp_path):
+    fields = {"model": Net(0, norm=False)}
+    train(tmp_path / "fsdp", fsdp(state_dict_cfg="local"), **fields)
+    train(tmp_path / "ddp", None, resume=str(tmp_path / "fsdp" / "iter_3.pth"), model=Net(0, norm=False))
+    train(tmp_path / "back", fsdp(), resume=str(tmp_path / "ddp" / "iter_4.pth"), model=Net(0, norm=False))
+    expected, got = (load(tmp_path / name / "iter_6.pth") for name in ("fsdp", "back"))
+    for part in ("state_dict", "optimizer"):
+        assert_equal(got[part], expected[part], part, tolerance=1e-6)
+
+
+@pytest.mark.world_size(2)
+def test_load_from_takes_whole_weights_and_shares(tmp_path):
+    train(tmp_path / "one", fsdp(state_dict_cfg="local"))
+    whole = load(tmp_path / "one" / "iter_6.pth")["state_dict"]
+    torch.save({"state_dict": whole}, tmp_path / f"whole{dist.get_rank()}.pth")
+    for path in (tmp_path / f"whole{dist.get_rank()}.pth", tmp_path / "one" / "iter_6.pth"):
+        runner = build(tmp_path / "two", fsdp(skip_init_weights=True), load_from=str(path))
+        runner.prepare_training()
+        weight = runner.model.head.weight
+        assert is_dtensor(weight)
+        assert torch.equal(weight.full_tensor(), whole["head.weight"])
+        runner.close()
+
+
+@pytest.mark.world_size(2)
+def test_what_cannot_be_sharded_or_found_is_said(tmp_path):
+    with pytest.raises(BuildError, match=r"strategy.modules: 'blocs' is neither .* did you mean 'blocks'"):
+        build(tmp_path, fsdp(modules=["blocs"]))
+    with pytest.raises(BuildError, match="replicas is 3, and 2 ranks"):
+        build(tmp_path, fsdp(replicas=3))
+    with pytest.raises(BuildError, match="SingleDeviceStrategy is for one process, and 2 train together"):
+        build(tmp_path, {"type": "SingleDeviceStrategy"})
+    runner = build(tmp_path, fsdp(skip_init_weights=True))
+    with pytest.raises(BuildError, match="without weights until some are loaded"):
+        runner.train()
+    runner.close()
+
+
+@pytest.mark.world_size(2)
+def test_mmengines_wrapper_shards_with_its_arguments(tmp_path):
+    wrapper = {
+        "type": "MMFullyShardedDataParallel",
+        "sharding_strategy": "SHARD_GRAD_OP",
+        "auto_wrap_policy": {"type": "size_based_auto_wrap_policy", "min_num_params": 40},
+        "mixed_precision": {"param_dtype": "bfloat16", "reduce_dtype": "float32"},
+        "ignored_parameters": ["head.bias"],
+    }
+    fields = {"default_hooks": {"checkpoint": None}}
+    runner = train(tmp_path, {"type": "FSDPStrategy", "model_wrapper": wrapper}, **fields)
+    assert not is_dtensor(runner.model.head.bias)
+    assert type(runner.model.blocks[0]).__name__ == "FSDPSequential"
+    assert runner.model.head.weight.dtype == torch.float32
+    runner = train(tmp_path, None, model_wrapper_cfg=wrapper, **fields)
+    assert is_sharded(runner.model)
+
+
+def test_a_single_process_trains_the_whole_model(tmp_path):
+    runner = train(tmp_path, fsdp(state_dict_cfg="local"))
+    assert type(runner.model) is Net
+    assert (tmp_path / "iter_6.pth").is_file()
+
+
+def test_two_ways_of_saying_how_to_shard_exclude_each_other(tmp_path):
+    with pytest.raises(BuildError, match="model_wrapper and modules say how to shard"):
+        build(tmp_path, fsdp(model_wrapper={"sharding_strategy": "FULL_SHARD"}))
+    with pytest.raises(BuildError, match="it can be 'local', 'sharded' or 'full'"):
+        build(tmp_path, fsdp(state_dict_cfg="whole"))
+
+
+def test_units_by_class_name_pattern_and_policy():
+    model = Net()
+    assert len(named_units(model, ["BatchNorm1d"], "x")) == 2
+    assert named_units(model, ["blocks.?", "head"], "x") == [model.blocks[0], model.blocks[1], model.head]
+
+    def policy(module, recurse, nonwrapped_numel):
+        return recurse or isinstance(module, nn.Linear)
+
+    assert all(isinstance(each, nn.Linear) for each in units_of_policy(model, policy))
+    assert len(units_of_policy(model, policy)) == 3
+
+
+@pytest.mark.world_size(2)
+def test_each_damaged_file_of_a_folder_is_found(tmp_path):
+    train(tmp_path, fsdp(state_dict_cfg="local"), train_cfg={"by_epoch": True, "max_epochs": 1})
+    if dist.is_main_process():
+        folder = tmp_path / "iter_3.pth"
+        store = CheckpointStore(tmp_path)
+        assert store.newest() == folder
+        for file in sorted(folder.iterdir()):
+            whole = file.read_bytes()
+            if file.name != "manifest.json":
+                for damaged in (whole[:-1], whole[:40] + bytes([whole[40] ^ 1]) + whole[41:]):
+                    file.write_bytes(damaged)
+                    with pytest.raises(DamagedCheckpoint, match="is damaged"):
+                        store.verify(folder)
+            file.write_bytes(whole)
+        (folder / "__1_0.distcp").unlink()
+        with pytest.raises(DamagedCheckpoint):
+            store.verify(folder)
+        assert store.newest().name == "iter_2.pth"
+        store.remove(tmp_path / "iter_2.pth")
+        assert not (tmp_path / "iter_2.pth").exists()
+    dist.barrier()

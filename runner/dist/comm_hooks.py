@@ -46,8 +46,6 @@ class PowerSGD:
         options: `CommHook`'s, but for `type`.
     """
 
-    _TENSORS = ("error_dict", "p_memory_dict", "q_memory_dict")
-
     def __init__(self, options: dict[str, Any]) -> None:
         from torch.distributed.algorithms.ddp_comm_hooks.powerSGD_hook import PowerSGDState
 
@@ -58,18 +56,25 @@ class PowerSGD:
         generator: Any = self.state.rng
         _, keys, position, has_gauss, gauss = generator.get_state()
         return {
-            **{name: {key: each.cpu() for key, each in vars(self.state)[name].items()} for name in self._TENSORS},
+            "error_dict": _on_cpu(self.state.error_dict),
+            "p_memory_dict": _on_cpu(self.state.p_memory_dict),
+            "q_memory_dict": _on_cpu(self.state.q_memory_dict),
             "iter": self.state.iter,
             "rng": (torch.from_numpy(keys.astype("int64")), position, has_gauss, gauss),
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take back what `state_dict` returned."""
-        for name in self._TENSORS:
-            vars(self.state)[name] = dict(state_dict[name])
+        self.state.error_dict = dict(state_dict["error_dict"])
+        self.state.p_memory_dict = dict(state_dict["p_memory_dict"])
+        self.state.q_memory_dict = dict(state_dict["q_memory_dict"])
         self.state.iter = state_dict["iter"]
         keys, position, has_gauss, gauss = state_dict["rng"]
         self.state.rng.set_state(("MT19937", keys.numpy().astype("uint32"), position, has_gauss, gauss))
+
+
+def _on_cpu(tensors: dict[int, torch.Tensor]) -> dict[int, torch.Tensor]:
+    return {bucket: each.cpu() for bucket, each in tensors.items()}
 
 
 def register_comm_hook(model: DistributedDataParallel, hook: Compression | CommHook) -> PowerSGD | None:

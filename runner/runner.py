@@ -509,7 +509,7 @@ class Runner:
         wants_to_resume = self._resume is not False
         if self._resumed or (self._has_loaded and (weights_only or not wants_to_resume)):
             return
-        found = self.store.find(self._resume, self.load_from) if wants_to_resume else self.load_from
+        found = self.store.find(self._resume, self.load_from) if wants_to_resume else self._weights()
         if found is None:
             if wants_to_resume:
                 self.logger.info(
@@ -519,6 +519,9 @@ class Runner:
             self.resume(str(found))
         else:
             self.load_checkpoint(str(found))
+
+    def _weights(self) -> str | Path | None:
+        return None if self.load_from is None else self.store.named(str(self.load_from)) or self.load_from
 
     def load_checkpoint(
         self,

@@ -12,7 +12,9 @@ from typing import Any, Final
 
 __all__ = [
     "INDEX_NAME",
+    "NOTHING",
     "TEMPORARY_PATTERN",
+    "About",
     "Index",
     "Record",
     "flush_folder",
@@ -38,6 +40,10 @@ class Record:
         step: Iterations that the run had finished.
         order: Counts the saves into this folder; the clock plays no part in what is newest.
         resumable: Whether it holds what a run needs to go on, and not the weights alone.
+        time: When it was written, in UTC.
+        metrics: What was measured with its weights, as far as that is known.
+        best: The metric that it is the best checkpoint of, for the best ones.
+        config: SHA-256 of the run's config, as it is in the checkpoint.
     """
 
     sha256: str
@@ -45,7 +51,22 @@ class Record:
     step: int
     order: int
     resumable: bool
+    time: str | None = None
+    metrics: dict[str, float] | None = None
+    best: str | None = None
+    config: str | None = None
 
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class About:
+    """What the index tells about a checkpoint beside its bytes; the fields of `Record` of the same names."""
+
+    metrics: dict[str, float] | None = None
+    best: str | None = None
+    config: str | None = None
+
+
+NOTHING: Final = About()
 
 Index = dict[str, list[Record]]
 """A file's name, and what may be found under it: two things while one replaces the other."""

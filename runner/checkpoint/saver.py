@@ -23,10 +23,16 @@ class SaveOptions:
 
     Attributes:
         background: Whether it is copied to host memory and written from there while training goes on.
+        metrics: What was measured with these weights, for the index.
+        best: The metric that this is the best checkpoint of.
+        allow_non_finite: Whether weights that are not finite are written; nothing goes on from such a checkpoint.
         then: Called on rank 0, by whoever wrote it, when it is whole and on the disk.
     """
 
     background: bool = False
+    metrics: dict[str, float] | None = None
+    best: str | None = None
+    allow_non_finite: bool = False
     then: Callable[[Path], None] | None = None
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,16 +14,19 @@ from torch import nn
 
 from runner import dist
 from runner.checkpoint.averages import AVERAGES, exchange_averages
+from runner.checkpoint.finite import require_finite
 from runner.checkpoint.format import to_plain
 from runner.checkpoint.host_copies import HostCopies
+from runner.checkpoint.index import About, temporary
 from runner.checkpoint.loader import load
 from runner.checkpoint.saver import DEFAULT, SaveOptions, conclude
+from runner.checkpoint.shares import RUN_FILE, Target, take_out, write_manifest, write_shares
 from runner.checkpoint.store import CheckpointStore
 from runner.checkpoint.weights import load_state_dict
 from runner.config import Config, compose
 from runner.dataset import DataLoader
 from runner.dist.roll_call import roll_call
-from runner.dist.sharding import gather, is_sharded, like, local
+from runner.dist.sharding import gather, is_dtensor, is_sharded, like, local
 from runner.errors import CheckpointError
 from runner.optim.scheduler import restore_schedulers
 
@@ -48,11 +52,14 @@ def save(
     """Write a checkpoint. Every rank calls this, since each has generators of its own; rank 0 writes.
 
     Raises:
+        NonFiniteError: The weights are not finite; on every rank, and nothing is written.
         SaveError: It could not be written, or one before it that was written in the background; on every rank.
     """
     roll_call("save_checkpoint", runner.logger.warning)
     runner.saver.settle()
     runner.hooks.call(runner, "before_save")
+    if not options.allow_non_finite:
+        require_finite(runner.unwrapped_model, path.name)
     loop = runner.train_loop
     # What is over once the hook point that we are in is over.
     epoch, iteration = loop.epoch + (runner.finishing == "epoch"), loop.iter + (runner.finishing == "iter")
@@ -82,12 +89,44 @@ def save(
         checkpoint["param_schedulers"] = _scheduler_states(runner)
     copies = runner.saver.begin_copies() if options.background else None
     checkpoint = _let_hooks_change(runner, to_plain(checkpoint, owner="the run", copies=copies), copies)
-    if is_spread:
+    store, write = _store(runner, path.parent), None
+    if is_spread and runner.strategy.saves_shares:
+        checkpoint, write = _with_shares(checkpoint, temporary(path))
+    elif is_spread:
         checkpoint = gather(checkpoint, keep=dist.is_main_process())
         if copies is not None and dist.is_main_process():
             checkpoint = to_plain(checkpoint, owner="the run", copies=copies)
-    store = _store(runner, path.parent)
-    conclude(runner.saver, options, lambda: store.save(checkpoint, path.name, step=iteration))
+    about = About(metrics=options.metrics, best=options.best, config=_config_digest(checkpoint["meta"]))
+    resumable = False if options.allow_non_finite else None
+    conclude(
+        runner.saver,
+        options,
+        lambda: store.save(checkpoint, path.name, step=iteration, resumable=resumable, about=about, write=write),
+    )
+
+
+def _with_shares(
+    checkpoint: dict[str, Any], part: Path
+) -> tuple[dict[str, Any], Callable[[dict[str, Any], Path], tuple[str, int]]]:
+    """Let all ranks write their shares under a temporary name; what is left, and what writes that beside them."""
+    checkpoint, tensors = take_out(checkpoint)
+    failure: OSError | None = None
+    try:
+        write_shares(part, tensors)
+    except OSError as error:
+        failure = error
+
+    def finish(state: dict[str, Any], folder: Path) -> tuple[str, int]:
+        if failure is not None:
+            raise failure  # where the policy for saves that fail is
+        torch.save(state, folder / RUN_FILE)
+        return write_manifest(folder)
+
+    return checkpoint, finish
+
+
+def _config_digest(meta: Mapping[str, Any]) -> str | None:
+    return hashlib.sha256(meta["cfg"].encode()).hexdigest() if meta.get("cfg") else None
 
 
 def _meta(runner: Runner, epoch: int, iteration: int) -> dict[str, Any]:
@@ -196,7 +235,7 @@ def load_weights(
     runner: Runner, filename: str, *, map_location: str, strict: bool, revise_keys: Sequence[tuple[str, str]]
 ) -> dict[str, Any]:
     """Load weights alone, and say what did not fit."""
-    checkpoint = load(filename, map_location=map_location)
+    checkpoint = load(filename, map_location, _targets(runner))
     runner.call_hook("after_load_checkpoint", checkpoint=checkpoint)
     state_dict = checkpoint.get("state_dict", checkpoint)
     report = load_state_dict(runner.unwrapped_model, state_dict, strict=strict, revise_keys=revise_keys)
@@ -206,9 +245,30 @@ def load_weights(
     return checkpoint
 
 
+def _targets(runner: Runner) -> Target:
+    """Which of a model's spread tensors what stands in a checkpoint will go into, so that a rank reads its share alone."""
+    weights = runner.unwrapped_model.state_dict()
+    wrapper = runner.optim_wrapper
+
+    def target(where: tuple[Any, ...], shape: torch.Size) -> torch.Tensor | None:
+        found: Any = None
+        if where[0] == "state_dict":
+            found = weights.get(where[1])
+        elif where[0] == AVERAGES:
+            found = weights.get(str(where[1]).removeprefix("module."))
+        elif where[0] == "optimizer" and wrapper is not None and "state" in where:
+            place = where.index("state")
+            optimizer: Any = wrapper[where[1]] if place > 1 else wrapper  # type: ignore[index]  # several, by name
+            parameters = [each for group in optimizer.optimizer.param_groups for each in group["params"]]
+            found = parameters[where[place + 1]] if where[place + 1] < len(parameters) else None
+        return found if is_dtensor(found) and found.shape == shape else None
+
+    return target
+
+
 def restore(runner: Runner, filename: str, *, resume_optimizer: bool, resume_param_scheduler: bool) -> None:
     """Put a run back to where a checkpoint was written."""
-    ours = "ranks" in (checkpoint := load(filename))
+    ours = "ranks" in (checkpoint := load(filename, target=_targets(runner)))
     _name_differences(runner, checkpoint, filename)
     runner.call_hook("after_load_checkpoint", checkpoint=checkpoint)
     if AVERAGES in checkpoint and not runner.hooks.at("after_load_checkpoint"):

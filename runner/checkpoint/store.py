@@ -8,20 +8,25 @@ bytes are still the ones that were written can be told, which neither zip nor to
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 import struct
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import asdict, replace
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import IO, Any, Final, Literal, TypeAlias, cast
 
 import torch
 
+from runner.checkpoint.best import best_of, best_to_resume, is_best
+from runner.checkpoint.digesting import DigestingStream
 from runner.checkpoint.index import (
+    NOTHING,
     TEMPORARY_PATTERN,
+    About,
     Index,
     Record,
     flush_folder,
@@ -31,6 +36,7 @@ from runner.checkpoint.index import (
     write_text,
 )
 from runner.checkpoint.loader import load, read_meta
+from runner.checkpoint.shares import delete, digest_of, is_folder_of_shares, size_of, verify_folder
 from runner.errors import CheckpointError, DamagedCheckpoint, SaveError
 
 __all__ = ["LAST_CHECKPOINT", "CheckpointStore", "find_latest_checkpoint"]
@@ -38,6 +44,8 @@ __all__ = ["LAST_CHECKPOINT", "CheckpointStore", "find_latest_checkpoint"]
 LAST_CHECKPOINT: Final = "last_checkpoint"
 SUFFIXES: Final = frozenset({".pth", ".pt", ".ckpt"})
 """What a file is called that is taken for a checkpoint though the index does not know it."""
+NON_FINITE: Final = "non_finite_"
+"""How the name of a checkpoint begins whose weights are not finite: nothing goes on from it."""
 READ_SIZE: Final = 1 << 20
 
 OnDamage: TypeAlias = Callable[[str], object]
@@ -57,7 +65,16 @@ class CheckpointStore:
         self.folder = Path(folder)
         self._on_damage = on_damage
 
-    def save(self, state: dict[str, Any], name: str, *, step: int, resumable: bool | None = None) -> Path:
+    def save(
+        self,
+        state: dict[str, Any],
+        name: str,
+        *,
+        step: int,
+        resumable: bool | None = None,
+        about: About = NOTHING,
+        write: Callable[[dict[str, Any], Path], tuple[str, int]] | None = None,
+    ) -> Path:
         """Write a checkpoint; when this returns, it is on the disk under its name.
 
         Args:
@@ -65,6 +82,9 @@ class CheckpointStore:
             name: The file's name. `{sha256}` in it becomes the first eight digits of the file's digest.
             step: Iterations that the run has finished.
             resumable: Whether a run can go on from it; by default, whether it holds an `optimizer`.
+            about: What the index tells beside that.
+            write: Writes and flushes it under the temporary name that it is given, a file or a folder, and returns its
+                digest and its size; by default `torch.save`.
 
         Raises:
             SaveError: It could not be written. What there was before is as it was.
@@ -76,18 +96,26 @@ class CheckpointStore:
             resumable = "optimizer" in state
         part = temporary(self.folder / name)
         try:
-            self._prepare()
-            sha256, size = self._write(state, part)
+            self._prepare(part)
+            sha256, size = (write or self._write)(state, part)
             path = self.folder / name.replace("{sha256}", sha256[:8])
             index = read_index(self.folder, self._on_damage)
-            record = Record(sha256=sha256, size=size, step=step, order=_next_order(index), resumable=resumable)
+            record = Record(
+                sha256=sha256,
+                size=size,
+                step=step,
+                order=_next_order(index),
+                resumable=resumable,
+                time=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+                **asdict(about),
+            )
             replaced = self._announce(index, path, record)
             self._publish(part, path)
             if replaced:
                 self._forget(path, record)
         except OSError as error:
             with suppress(OSError):
-                part.unlink(missing_ok=True)
+                delete(part)
             raise SaveError(
                 f"{self.folder / name} could not be written: {error.strerror or error}; the checkpoints saved before it "
                 f"are untouched. {advice(error)}"
@@ -114,7 +142,8 @@ class CheckpointStore:
             return CheckpointStore(self.folder, on_damage).newest()
         damaged: list[str] = []
         weights_only: list[str] = []
-        for path, record in self._candidates(damaged):
+        unreadable: list[tuple[Path, str]] = []
+        for path, record in self._candidates(unreadable):
             try:
                 purpose = _purpose(path, record)
                 if purpose == "resume":
@@ -126,6 +155,7 @@ class CheckpointStore:
             else:
                 if purpose == "weights":
                     weights_only.append(path.name)
+        damaged = [*(reason for _, reason in unreadable), *damaged]
         if damaged:
             listing = "\n".join(f"  {reason}" for reason in damaged)
             raise DamagedCheckpoint(
@@ -144,7 +174,8 @@ class CheckpointStore:
         """Return the checkpoint that the field `resume` means.
 
         Args:
-            wanted: True or `auto` for `default`, or the newest where there is none; else a step or a path.
+            wanted: True or `auto` for `default`, or the newest where there is none; else a step, `last`, `best`,
+                `best:METRIC` or a path. What is best goes on from the periodic checkpoint of the same step.
             default: The field `load_from`.
 
         Returns:
@@ -154,13 +185,73 @@ class CheckpointStore:
             CheckpointError: There is no such checkpoint, or it is damaged.
         """
         if wanted is True or wanted == "auto":
-            return Path(default) if default is not None else self.newest()
+            return (self.named(default) or Path(default)) if default is not None else self.newest()
         name = str(wanted)
+        if name == "last":
+            return self._last()
+        if is_best(name):
+            return best_to_resume(self, name)
         if name.isdecimal():
             return self.at_step(int(name))
         if not Path(name).exists():
             raise CheckpointError(f"there is no checkpoint {name} to resume from")
         return Path(name)
+
+    def named(self, wanted: str) -> Path | None:
+        """Return the checkpoint of this folder that the field `load_from` means; None where that is a path.
+
+        Args:
+            wanted: A step, `last`, `best`, `best:METRIC` or a path.
+
+        Raises:
+            CheckpointError: There is no such checkpoint in this folder, or it is damaged.
+        """
+        if wanted == "last":
+            return self._last()
+        if wanted.isdecimal():
+            return self.at_step(int(wanted))
+        if is_best(wanted):
+            path, _ = best_of(self, wanted)
+            self.verify(path)
+            return path
+        return None
+
+    def _last(self) -> Path:
+        path = self.newest()
+        if path is None:
+            raise CheckpointError(f"{self.folder} has no checkpoint, so there is no last one")
+        return path
+
+    def entries(self, unreadable: list[tuple[Path, str]] | None = None) -> list[tuple[Path, Record | None]]:
+        """Return all that could be a checkpoint, the newest first; those that the index does not know without a record.
+
+        Args:
+            unreadable: Takes the files that do not even say which step they are of, and why.
+        """
+        return list(self._candidates(unreadable if unreadable is not None else []))
+
+    def note_metrics(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Write into the index what was measured with the weights of a step; nothing where it has none of that step.
+
+        Args:
+            step: Iterations that the run had finished.
+            metrics: Numbers by their names.
+
+        Raises:
+            SaveError: The index could not be written.
+        """
+        index = read_index(self.folder, self._on_damage)
+        found = [name for name, records in index.items() if records[0].step == step]
+        for name in found:
+            records = index[name]
+            index[name] = [replace(records[0], metrics={**(records[0].metrics or {}), **metrics}), *records[1:]]
+        if found:
+            try:
+                write_index(self.folder, index)
+            except OSError as error:
+                raise SaveError(
+                    f"{self.folder}: the metrics of step {step} could not be noted: {error.strerror or error}. {advice(error)}"
+                ) from error
 
     def at_step(self, step: int) -> Path:
         """Return the checkpoint that was saved after a number of iterations.
@@ -173,7 +264,7 @@ class CheckpointStore:
             CheckpointError: There is none; the error lists those that there are.
         """
         found = {
-            path: self._step(path, record)
+            path: self.step_of(path, record)
             for path, record in self._candidates([])
             if _purpose(path, record) == "resume"
         }
@@ -198,17 +289,17 @@ class CheckpointStore:
             CheckpointError: There is no such file.
         """
         file = Path(path)
-        if not file.is_file():
+        if not _is_checkpoint(file):
             raise CheckpointError(f"{file}: there is no such checkpoint")
         records = read_index(file.parent, self._on_damage).get(file.name)
         if records is None:
             _verify_by_itself(file)
             return
-        size = file.stat().st_size
+        size = size_of(file)
         if not any(record.size == size for record in records):
             sizes = " or ".join(str(record.size) for record in records)
             raise DamagedCheckpoint(f"{file} is damaged: it has {size} bytes, {sizes} were written")
-        if not any(record.sha256 == _digest(file) for record in records):
+        if not any(record.sha256 == digest_of(file) for record in records):
             raise DamagedCheckpoint(f"{file} is damaged: its SHA-256 is not that of the bytes that were written")
 
     def remove(self, path: str | os.PathLike[str]) -> bool:
@@ -219,22 +310,23 @@ class CheckpointStore:
         """
         file = self.folder / Path(path).name
         existed = file.exists()
-        file.unlink(missing_ok=True)
+        delete(file)
         index = read_index(self.folder, self._on_damage)
         if index.pop(file.name, None) is not None:
             write_index(self.folder, index)
         return existed
 
-    def _prepare(self) -> None:
-        """Make the folder, and clear away what killed saves left behind."""
+    def _prepare(self, part: Path) -> None:
+        """Make the folder, and clear away what killed saves left behind; into `part` ranks may have written already."""
         self.folder.mkdir(parents=True, exist_ok=True)
         for leftover in self.folder.glob(TEMPORARY_PATTERN):
-            leftover.unlink(missing_ok=True)
+            if leftover != part:
+                delete(leftover)
 
     def _write(self, state: dict[str, Any], part: Path) -> tuple[str, int]:
         """Write and flush the temporary file; its digest and its size."""
         with part.open("wb", buffering=READ_SIZE) as stream:
-            digesting = _DigestingStream(stream)
+            digesting = DigestingStream(stream)
             torch.save(state, cast("IO[bytes]", digesting))
             digesting.finish()
             os.fsync(stream.fileno())
@@ -245,15 +337,26 @@ class CheckpointStore:
         replaced = path.exists()
         before = index.get(path.name, []) if replaced else []
         if replaced and not before:
-            size = path.stat().st_size
-            before = [Record(sha256=_digest(path), size=size, step=record.step, order=0, resumable=record.resumable)]
+            before = [
+                Record(
+                    sha256=digest_of(path), size=size_of(path), step=record.step, order=0, resumable=record.resumable
+                )
+            ]
         index[path.name] = [record, *before]
         write_index(self.folder, index)
         return replaced
 
     def _publish(self, part: Path, path: Path) -> None:
         """Give the file its name, and make sure that the name is on the disk."""
-        part.replace(path)
+        if part.is_dir() and path.exists():
+            # A folder takes no other's place in one step: a kill between the two leaves the checkpoints before it.
+            replaced = temporary(path.with_name(f"{path.name}.replaced"))
+            delete(replaced)
+            path.replace(replaced)
+            part.replace(path)
+            delete(replaced)
+        else:
+            part.replace(path)
         flush_folder(self.folder)
 
     def _forget(self, path: Path, record: Record) -> None:
@@ -262,7 +365,7 @@ class CheckpointStore:
         index[path.name] = [record]
         write_index(self.folder, index)
 
-    def _candidates(self, unreadable: list[str]) -> Iterator[tuple[Path, Record | None]]:
+    def _candidates(self, unreadable: list[tuple[Path, str]]) -> Iterator[tuple[Path, Record | None]]:
         """Every file that could be a checkpoint, the newest first; those not in the index without a record.
 
         Args:
@@ -271,15 +374,20 @@ class CheckpointStore:
         if not self.folder.is_dir():
             return
         index = read_index(self.folder, self._on_damage)
-        known = [(path, records[0]) for name, records in index.items() if (path := self.folder / name).is_file()]
+        known = [(path, records[0]) for name, records in index.items() if _is_checkpoint(path := self.folder / name)]
         known.sort(key=lambda item: item[1].order, reverse=True)
         strangers: list[tuple[int, int, Path]] = []
         for path in sorted(self.folder.iterdir()):
-            if path.suffix in SUFFIXES and path.name not in index and not path.name.startswith(".") and path.is_file():
+            if (
+                path.suffix in SUFFIXES
+                and path.name not in index
+                and not path.name.startswith(".")
+                and _is_checkpoint(path)
+            ):
                 try:
-                    strangers.append((self._step(path, None), path.stat().st_mtime_ns, path))
+                    strangers.append((self.step_of(path, None), path.stat().st_mtime_ns, path))
                 except CheckpointError as error:
-                    unreadable.append(str(error))
+                    unreadable.append((path, str(error)))
                     self._report(str(error))
         strangers.sort(reverse=True)
         while known or strangers:
@@ -289,7 +397,8 @@ class CheckpointStore:
             else:
                 yield known.pop(0)
 
-    def _step(self, path: Path, record: Record | None) -> int:
+    def step_of(self, path: Path, record: Record | None) -> int:
+        """Return the iterations that a checkpoint's run had finished; read from the file where there is no record."""
         if record is not None:
             return record.step
         step = read_meta(path).get("iter", 0)
@@ -298,51 +407,13 @@ class CheckpointStore:
     def _elsewhere(self) -> CheckpointStore | None:
         """The store of the folder that `last_checkpoint` points into, if that is another one."""
         named = find_latest_checkpoint(self.folder)
-        if named is None or not Path(named).is_file() or Path(named).parent.resolve() == self.folder.resolve():
+        if named is None or not _is_checkpoint(Path(named)) or Path(named).parent.resolve() == self.folder.resolve():
             return None
         return CheckpointStore(Path(named).parent, self._on_damage)
 
     def _report(self, message: str) -> None:
         if self._on_damage is not None:
             self._on_damage(message)
-
-
-class _DigestingStream:
-    """Takes what torch writes, in the order in which it is written, and digests it on the way.
-
-    A failure to write is kept until torch is done: its C++ writer answers an exception within with one of its own that
-    hides the cause, or by ending the process.
-    """
-
-    def __init__(self, stream: Any) -> None:
-        self._stream = stream
-        self._failure: OSError | None = None
-        self.sha256 = hashlib.sha256()
-        self.size = 0
-
-    def write(self, data: Any) -> int:
-        length = memoryview(data).nbytes
-        if self._failure is None:
-            self.sha256.update(data)
-            self.size += length
-            try:
-                self._stream.write(data)
-            except OSError as error:
-                self._failure = error
-        return length
-
-    def flush(self) -> None:
-        if self._failure is None:
-            try:
-                self._stream.flush()
-            except OSError as error:
-                self._failure = error
-
-    def finish(self) -> None:
-        """Flush; raise what went wrong while writing."""
-        self.flush()
-        if self._failure is not None:
-            raise self._failure
 
 
 def find_latest_checkpoint(path: str | os.PathLike[str]) -> str | None:
@@ -382,8 +453,10 @@ def _purpose(path: Path, record: Record | None) -> Literal["resume", "weights", 
         parts = {"meta", "optimizer"} if record.resumable else {"meta"}
     else:
         parts = set(read_meta(path)["keys"])
-    if "optimizer" in parts:
+    if "optimizer" in parts and not path.name.startswith(NON_FINITE):
         return "resume"
+    if path.name.startswith(NON_FINITE):
+        return "other"
     # A run may have a best checkpoint before it has its first periodic one: it has none to go on from then.
     return "weights" if "meta" in parts and not path.name.startswith("best_") else "other"
 
@@ -398,20 +471,20 @@ def _is_newer(stranger: tuple[int, int, Path], known: tuple[Path, Record]) -> bo
     return step > record.step and modified >= path.stat().st_mtime_ns
 
 
-def _digest(file: Path) -> str:
-    sha256 = hashlib.sha256()
-    with file.open("rb") as stream:
-        while block := stream.read(READ_SIZE):
-            sha256.update(block)
-    return sha256.hexdigest()
-
-
 _ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, struct.error, RuntimeError, ValueError, EOFError, OverflowError, OSError)
 """What Python's reader of zip archives raises, by which byte is wrong."""
 
 
+def _is_checkpoint(path: Path) -> bool:
+    """Whether there is a file, or a folder of shares, under a name."""
+    return path.is_file() or is_folder_of_shares(path)
+
+
 def _verify_by_itself(file: Path) -> None:
     """Verify a file that the index does not know."""
+    if file.is_dir():
+        verify_folder(file)
+        return
     if not zipfile.is_zipfile(file):
         # The format before torch 1.6 has no checksums; a truncated zip archive ends up here too.
         load(file)

@@ -26,11 +26,13 @@ COMMANDS: Mapping[str, str] = {
     "validate": "Find every mistake in configs, without running anything.",
     "train": "Train what a config describes.",
     "test": "Test a checkpoint of what a config describes.",
+    "checkpoints": "List the checkpoints of a work directory, and verify them.",
     "predict": "Say what a trained model makes of files.",
     "export": "Write a trained model as a program that needs none of this, checked against the original.",
     "show": "Print a composed config, or a part of it, with where each value came from.",
     "diff": "Print what differs between two composed configs, with where each value came from.",
     "plan": "Show what a run will do: its schedules, when it validates and saves, and its hooks in calling order.",
+    "verify-resume": "Train some steps straight through, and again killed and resumed, and compare everything.",
     "summary": "Print a model's parameters, FLOPs and activations by module, for a real sample.",
     "format": "Put the fields of configs in order, and indent them alike, in place.",
     "schema": "Print the JSON Schema of configs, with every installed component.",
@@ -55,7 +57,7 @@ class LazyGroup(TyperGroup):
         """The command of that name, imported now."""
         del ctx
         if cmd_name in COMMANDS:
-            module = importlib.import_module(f"runner.cli.{cmd_name}")
+            module = importlib.import_module(f"runner.cli.{cmd_name.replace('-', '_')}")
             command = typer.main.get_command(module.app)
             command.name = cmd_name
             return command

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 from runner.checkpoint.format import to_plain
 from runner.checkpoint.loader import load
 from runner.checkpoint.saver import SaveOptions
-from runner.checkpoint.store import CheckpointStore, note_latest_checkpoint
-from runner.errors import BuildError, SaveError
+from runner.checkpoint.store import NON_FINITE, CheckpointStore, note_latest_checkpoint
+from runner.errors import BuildError, NonFiniteError, SaveError
 from runner.hooks.best import GREATER_KEYS, LESS_KEYS, Best, Rule, find_metric, infer_rule
 from runner.hooks.clock import SharedClock
 from runner.hooks.hook import Hook
@@ -58,6 +58,8 @@ class CheckpointHook(Hook):
             the clock of rank 0. Where `by_epoch` holds, that is one `iter_<n>.pth`, which goes when a newer one is whole.
         async_save: Copy the state to host memory and write it from there while training goes on. It takes as much host
             memory as a checkpoint has; a save waits for the one before it, the end of the training for all of them.
+        on_non_finite: What is done about a save when the weights are not finite: `stop` saves nothing and ends the run,
+            `skip` saves nothing, `mark` saves them as `non_finite_<name>`, which nothing goes on from.
         on_save_error: What a checkpoint that could not be written means: `stop` ends the run; `continue` logs an error
             and tries again at the next save. A training whose last save failed ends with an error all the same.
 
@@ -89,6 +91,7 @@ class CheckpointHook(Hook):
         interval_minutes: Annotated[float, Interval(gt=0)] | None = None,
         async_save: bool = False,
         on_save_error: Literal["stop", "continue"] = "stop",
+        on_non_finite: Literal["stop", "skip", "mark"] = "stop",
     ) -> None:
         require_local("CheckpointHook", out_dir, backend_args_of("CheckpointHook", file_client_args, backend_args))
         self.interval = interval
@@ -108,6 +111,7 @@ class CheckpointHook(Hook):
         self.interval_minutes = interval_minutes
         self.async_save = async_save
         self.on_save_error = on_save_error
+        self.on_non_finite = on_non_finite
         self._clock = SharedClock(interval_minutes * 60) if interval_minutes is not None else None
         self._timed: str | None = None
         self._stale: list[str] = []
@@ -179,7 +183,12 @@ class CheckpointHook(Hook):
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
         """Save the best checkpoints, if a score is better than the best; not outside of a training."""
-        if not self.save_best or not self._is_training:
+        if not self._is_training:
+            return
+        if metrics and runner.rank == 0:
+            step, numbers = runner.iter, _numbers(metrics)
+            runner.saver.follow(lambda: self._note(runner, step, numbers))
+        if not self.save_best:
             return
         if not metrics:
             runner.logger.warning("the validation gave no metrics, so no checkpoint can be the best one")
@@ -284,12 +293,28 @@ class CheckpointHook(Hook):
             runner.save_checkpoint(str(self._folder), name, **arguments)
         except BaseException as error:
             undo()
-            if not isinstance(error, SaveError):
+            if isinstance(error, NonFiniteError) and self.on_non_finite != "stop":
+                self._leave_out(runner, name, error, arguments)
+            elif isinstance(error, SaveError):
+                self._fail(runner, error)
+            else:
                 raise
-            self._fail(runner, error)
             return False
         self._undo = undo if self.async_save else None
         return True
+
+    def _leave_out(self, runner: Runner, name: str, error: NonFiniteError, arguments: dict[str, Any]) -> None:
+        """Go on without a checkpoint of weights that are not finite, or with one that is called so."""
+        runner.logger.warning("%s", error)
+        if self.on_non_finite == "mark":
+            try:
+                runner.save_checkpoint(
+                    str(self._folder),
+                    f"{NON_FINITE}{name}",
+                    **{**arguments, "options": SaveOptions(allow_non_finite=True)},
+                )
+            except SaveError as failure:
+                self._fail(runner, failure)
 
     def _settle(self, runner: Runner) -> None:
         """Wait for the checkpoint that is being written, if one is, and learn what came of it."""
@@ -359,13 +384,25 @@ class CheckpointHook(Hook):
             save_param_scheduler=False,
             meta={"epoch": runner.epoch, "iter": runner.iter},
             by_epoch=False,
-            options=SaveOptions(background=self.async_save, then=lambda _: self._delete(surplus)),
+            options=SaveOptions(
+                background=self.async_save,
+                then=lambda _: self._delete(surplus),
+                metrics=_numbers(metrics),
+                best=best.metric,
+            ),
         )
         if is_written:
             unit = "epochs" if self.by_epoch else "iterations"
             runner.logger.info(
                 "best checkpoint so far: %s %.4f at %d %s, saved to %s", best.metric, score, count, unit, name
             )
+
+    def _note(self, runner: Runner, step: int, metrics: dict[str, float]) -> None:
+        """Put metrics into the index, beside the periodic checkpoint that was saved before they were known."""
+        try:
+            self._store.note_metrics(step, metrics)
+        except SaveError as error:
+            runner.logger.warning("%s", error)  # the checkpoint itself is whole
 
     def _publish(self, runner: Runner, path: Path) -> None:
         checkpoint = load(path)
@@ -426,6 +463,13 @@ class CheckpointHook(Hook):
             )
         if self.save_begin < 0:
             raise BuildError(f"CheckpointHook: save_begin is {self.save_begin}; it can't be negative")
+
+
+def _numbers(metrics: dict[str, Any]) -> dict[str, float]:
+    """Metrics as the index can hold them."""
+    return {
+        name: float(value) for name, value in metrics.items() if isinstance(value, (int, float)) and isfinite(value)
+    }
 
 
 def _is_stopped(runner: Runner) -> bool:

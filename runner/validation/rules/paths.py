@@ -89,6 +89,8 @@ def _missing(context: Context, path: Path, *, what: str = "", within: Any = None
     value = value_at(context, path)
     if not isinstance(value, str) or not value or "://" in value:
         return
+    if what == "checkpoint" and (value in {"last", "best"} or value.startswith("best:") or value.isdecimal()):
+        return
     folders = ["", within] if isinstance(within, str) else [""]
     places = [os.path.expanduser(os.path.join(folder, value)) for folder in folders]  # noqa: PTH111, PTH118 - text stays text
     if any(os.path.exists(place) for place in places):  # noqa: PTH110 - as above

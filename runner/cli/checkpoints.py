@@ -1,0 +1,66 @@
+"""`runner checkpoints WORK_DIR`."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+import typer
+
+from runner.cli.arguments import Format
+from runner.cli.failure import FINE, RUN
+from runner.cli.loading import file_argument
+
+app = typer.Typer(rich_markup_mode=None)
+
+
+@app.command()
+def checkpoints(
+    work_dir: Annotated[str, typer.Argument(metavar="WORK_DIR", help="A run's folder.")],
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Read every byte, and exit with 3 where one is wrong.")
+    ] = False,
+    fmt: Format = "text",
+) -> int:
+    """List the checkpoints of a work directory, the newest first, and verify them."""
+    from runner.checkpoint.listing import list_checkpoints
+    from runner.checkpoint.store import CheckpointStore
+
+    folder = file_argument(work_dir)
+    if not folder.is_dir():
+        raise typer.BadParameter(f"there is no folder {folder}")
+    notes: list[str] = []
+    rows = list_checkpoints(CheckpointStore(folder, on_damage=notes.append), verify=verify)
+    for note in dict.fromkeys(notes):
+        typer.echo(note, err=True)
+    if fmt == "json":
+        typer.echo(json.dumps(rows, indent=2))
+    elif rows:
+        for line in _table(rows):
+            typer.echo(line)
+    else:
+        typer.echo(f"{folder} has no checkpoint")
+    return RUN if verify and any(row["state"] == "damaged" for row in rows) else FINE
+
+
+def _table(rows: list[dict[str, Any]]) -> list[str]:
+    cells = [("step", "file", "size", "written (UTC)", "state", "what", "metrics"), *(_cells(row) for row in rows)]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(cells[0]))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
+    return lines + [f"{row['file']}: {row['problem']}" for row in rows if row["problem"]]
+
+
+def _cells(row: dict[str, Any]) -> tuple[str, ...]:
+    marks = ["last"] if row["last"] else []
+    marks += [f"best:{row['best']}"] if row["best"] else []
+    marks += ["weights alone"] if row["resumable"] is False and not row["best"] else []
+    metrics = ", ".join(f"{name} {value:.4g}" for name, value in (row["metrics"] or {}).items())
+    return (
+        "?" if row["step"] is None else str(row["step"]),
+        row["file"],
+        "?" if row["size"] is None else f"{row['size'] / 1e6:.1f} MB",
+        (row["time"] or "?").removesuffix("+00:00"),
+        row["state"],
+        ", ".join(marks),
+        metrics,
+    )

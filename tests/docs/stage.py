@@ -210,7 +210,7 @@ def _parse(words: list[str], block: Block) -> None:
     assert words[1] in COMMANDS, f"{block.place}: there is no command '{words[1]}'"
     from runner.cli.arguments import normalize
 
-    command = typer.main.get_command(importlib.import_module(f"runner.cli.{words[1]}").app)
+    command = typer.main.get_command(importlib.import_module(f"runner.cli.{words[1].replace('-', '_')}").app)
     command.make_context(words[1], normalize(words[2:]))
 
 

@@ -172,7 +172,7 @@ def options() -> str:
 
 
 def _parameters(name: str) -> list[Any]:
-    command: Any = typer.main.get_command(import_module(f"runner.cli.{name}").app)
+    command: Any = typer.main.get_command(import_module(f"runner.cli.{name.replace('-', '_')}").app)
     return [each for each in command.params if each.name != "help"]
 
 

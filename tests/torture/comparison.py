@@ -16,8 +16,8 @@ from runner import read_scalars
 
 __all__ = ["differences", "resumable", "step_of"]
 
-_MEASURED = re.compile(r"\.(cfg|experiment_name)$|(^|[./])(time|data_time|memory|eta)\b")
-"""What is measured rather than computed, or names the folder."""
+_MEASURED = re.compile(r"\.(cfg|experiment_name)$|(^|[./])(time|data_time|memory|eta)\b|runtime_info\.(iter|epoch)$")
+"""What is measured rather than computed, names the folder, or is written anew before each step and when training begins."""
 
 _TIMES = {"time", "data_time", "memory"}
 

@@ -89,11 +89,14 @@ class Runner:
     Attributes:
         finishing: `iter` or `epoch` while the hooks of its end are called: a checkpoint that is written there counts it
             as finished, although the loop does not yet. None elsewhere.
+        allow_config_change: Whether a resume loads what fits and says what does not, where the config was changed since in a
+            way that a part's state does not fit the part. It is an error otherwise. Set it before `train()`.
         is_resuming: Whether `after_load_checkpoint` is called for a resume, and not for the weights alone.
     """
 
     finishing: Literal["iter", "epoch"] | None = None
     is_resuming: bool = False
+    allow_config_change: bool = False
 
     def __init__(
         self,
@@ -279,6 +282,11 @@ class Runner:
     def unwrapped_model(self) -> nn.Module:
         """The model without the wrapper of distributed training."""
         return self.model.module if is_model_wrapper(self.model) else self.model  # type: ignore[return-value]
+
+    @property
+    def compile_options(self) -> bool | dict[str, Any]:
+        """The field `compile`."""
+        return self._fields["compile"]  # type: ignore[no-any-return]  # as the signature has it
 
     @property
     def iter(self) -> int:

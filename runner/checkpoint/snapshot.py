@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from torch import nn
 
 from runner import dist
 from runner.checkpoint.averages import AVERAGES, exchange_averages
+from runner.checkpoint.changes import conditions, kinds, misfits, name_differences, problem, refuse
 from runner.checkpoint.finite import require_finite
 from runner.checkpoint.format import to_plain
 from runner.checkpoint.host_copies import HostCopies
@@ -23,11 +24,10 @@ from runner.checkpoint.saver import DEFAULT, SaveOptions, conclude
 from runner.checkpoint.shares import RUN_FILE, Target, take_out, write_manifest, write_shares
 from runner.checkpoint.store import CheckpointStore
 from runner.checkpoint.weights import load_state_dict
-from runner.config import Config, compose
 from runner.dataset import DataLoader
 from runner.dist.roll_call import roll_call
 from runner.dist.sharding import gather, is_dtensor, is_sharded, like, local
-from runner.errors import CheckpointError
+from runner.errors import CheckpointError, Problem
 from runner.optim.scheduler import restore_schedulers
 
 if TYPE_CHECKING:
@@ -142,19 +142,9 @@ def _meta(runner: Runner, epoch: int, iteration: int) -> dict[str, Any]:
         "dataset_meta": getattr(runner.train_loop.dataloader.dataset, "metainfo", None),
         "max_epochs": runner.max_epochs,
         "max_iters": runner.max_iters,
-        "conditions": _conditions(runner),
+        "conditions": conditions(runner),
+        "kinds": kinds(runner),
         "validated": runner.finishing is None and not (runner.val_loop is not None and runner.val_loop.is_measuring),
-    }
-
-
-def _conditions(runner: Runner) -> dict[str, Any]:
-    """What decides the bits beside the checkpoint itself."""
-    return {
-        "world_size": runner.world_size,
-        "device": runner.device.type,
-        "threads": torch.get_num_threads(),
-        "deterministic": runner.deterministic,
-        "torch": str(torch.__version__),
     }
 
 
@@ -269,7 +259,7 @@ def _targets(runner: Runner) -> Target:
 def restore(runner: Runner, filename: str, *, resume_optimizer: bool, resume_param_scheduler: bool) -> None:
     """Put a run back to where a checkpoint was written."""
     ours = "ranks" in (checkpoint := load(filename, target=_targets(runner)))
-    _name_differences(runner, checkpoint, filename)
+    name_differences(runner, checkpoint, filename)
     runner.call_hook("after_load_checkpoint", checkpoint=checkpoint)
     if AVERAGES in checkpoint and not runner.hooks.at("after_load_checkpoint"):
         exchange_averages(checkpoint)
@@ -277,7 +267,10 @@ def restore(runner: Runner, filename: str, *, resume_optimizer: bool, resume_par
             f"{filename} was written by a run that averaged its weights (EMAHook), which this one does not: it goes on "
             "from the weights that were trained, and leaves the average"
         )
-    _restore_model(runner, checkpoint, filename, strict=ours)
+    unfit = misfits(runner, checkpoint, optimizer=resume_optimizer, schedulers=resume_param_scheduler) if ours else {}
+    unfit |= _restore_model(runner, checkpoint, filename, strict=ours)
+    refuse(runner, [each for problems in unfit.values() for each in problems], filename)
+    resume_optimizer = resume_optimizer and not {"optimizer", "model"} & unfit.keys()
     _restore_position(runner, checkpoint)
     if resume_optimizer and runner.optim_wrapper is not None and "optimizer" in checkpoint:
         runner.optim_wrapper.load_state_dict(checkpoint["optimizer"])
@@ -294,18 +287,29 @@ def restore(runner: Runner, filename: str, *, resume_optimizer: bool, resume_par
     if runner.optim_wrapper is not None:
         runner.optim_wrapper.initialize_count_status(runner.unwrapped_model, runner.iter, runner.max_iters)
     if ours:
-        _restore_the_rest(runner, checkpoint)
+        _restore_the_rest(runner, checkpoint, unfit)
     runner.logger.info(f"resumed from {filename}: epoch {runner.epoch}, iteration {runner.iter}")
 
 
-def _restore_model(runner: Runner, checkpoint: Mapping[str, Any], filename: str, *, strict: bool) -> None:
+def _restore_model(
+    runner: Runner, checkpoint: Mapping[str, Any], filename: str, *, strict: bool
+) -> dict[str, list[Problem]]:
+    """Load the weights; what does not fit is a problem of a checkpoint of ours, and a warning of a foreign one."""
     if "state_dict" not in checkpoint:
         raise CheckpointError(
             f"{filename} has no 'state_dict': it is no checkpoint of a run, and can't be resumed from"
         )
-    report = load_state_dict(runner.unwrapped_model, checkpoint["state_dict"], strict=strict)
+    try:
+        report = load_state_dict(runner.unwrapped_model, checkpoint["state_dict"])
+    except CheckpointError as error:
+        if not strict or runner.allow_config_change:
+            raise
+        return {"model": [problem(runner, "model", str(error))]}
+    if report and strict:
+        return {"model": [problem(runner, "model", str(report))]}
     if report:
         runner.logger.warning(f"{filename}: {report}")
+    return {}
 
 
 def _restore_position(runner: Runner, checkpoint: Mapping[str, Any]) -> None:
@@ -347,13 +351,13 @@ def _count_anew(runner: Runner, iteration: int, *, validated: bool) -> None:
             loop.skip_validation()
 
 
-def _restore_the_rest(runner: Runner, checkpoint: Mapping[str, Any]) -> None:
+def _restore_the_rest(runner: Runner, checkpoint: Mapping[str, Any], unfit: Collection[str]) -> None:
     runner.message_hub.load_state_dict(checkpoint["message_hub"])
     states = checkpoint["hooks"]
     for key, hook in _stateful(runner):
         if states.get(key):
             hook.load_state_dict(states[key])
-    if "loop" in checkpoint and hasattr(runner.train_loop, "load_state_dict"):
+    if "loop" in checkpoint and "loop" not in unfit and hasattr(runner.train_loop, "load_state_dict"):
         runner.train_loop.load_state_dict(checkpoint["loop"])
     sizes = [of_rank.get("micro_batch") for of_rank in checkpoint["ranks"]]
     if len(sizes) != runner.world_size:  # the smallest will do for whoever is here
@@ -362,8 +366,9 @@ def _restore_the_rest(runner: Runner, checkpoint: Mapping[str, Any]) -> None:
     same_count = runner.iter == checkpoint["meta"]["iter"]
     if len(checkpoint["ranks"]) == runner.world_size:  # otherwise, as was named already, the run is not bit-equal
         of_rank = checkpoint["ranks"][runner.rank]
-        _restore_buffers(runner.unwrapped_model, of_rank.get("buffers", {}))
-        if same_count:
+        if "model" not in unfit:
+            _restore_buffers(runner.unwrapped_model, of_rank.get("buffers", {}))
+        if same_count and "model" not in unfit:
             _restore_gradients(runner.unwrapped_model, of_rank.get("gradients", {}))
         runner.streams.load_state_dict(of_rank["streams"])
         runner.strategy.load_state_dict(of_rank.get("strategy", {}))
@@ -381,51 +386,3 @@ def _restore_gradients(model: nn.Module, gradients: Mapping[str, torch.Tensor]) 
     for name, parameter in model.named_parameters():
         if name in gradients:
             parameter.grad = like(gradients[name].to(local(parameter).device, copy=True), parameter)
-
-
-def _name_differences(runner: Runner, checkpoint: Mapping[str, Any], filename: str) -> None:
-    """Say what differs from the run that wrote the checkpoint, since it may decide the numbers from here on."""
-    meta = checkpoint.get("meta", {})
-    found = [
-        f"{name}: {meta[name]} -> {value}"
-        for name, value in (("max_epochs", runner.max_epochs), ("max_iters", runner.max_iters), ("seed", runner.seed))
-        if name in meta and meta[name] != value
-    ]
-    before = meta.get("conditions", {})
-    found += [
-        f"{name}: {before[name]} -> {value} (the numbers will not be bit-equal)"
-        for name, value in _conditions(runner).items()
-        if name in before and before[name] != value
-    ]
-    found += _config_changes(meta.get("cfg", ""), runner.cfg)
-    if found:
-        runner.logger.warning(f"changed since {filename} was written: " + "; ".join(dict.fromkeys(found)))
-
-
-def _config_changes(text: Any, config: Config) -> list[str]:
-    """Paths of a config whose values differ from those in a checkpoint; nothing where it holds no YAML of ours."""
-    if not config or not text or not isinstance(text, str):
-        return []
-    # As they are dumped, with references in place of what the environment brought in: it is not for the log.
-    old, new = (
-        dict(_leaves(compose("a checkpoint's config", text=each, file_format=".yaml").raw))
-        for each in (text, config.dump())
-    )
-    if not old:
-        return ["the checkpoint's config is none of ours, and was not compared"]
-    return [
-        f"{path}: {old.get(path, '(absent)')} -> {new.get(path, '(absent)')}"
-        for path in sorted({*old, *new})
-        if old.get(path) != new.get(path) and path.partition(".")[0] not in {"resume", "load_from", "work_dir"}
-    ]
-
-
-def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    if isinstance(value, Mapping):
-        for key, each in value.items():
-            yield from _leaves(each, f"{path}.{key}" if path else str(key))
-    elif isinstance(value, list):
-        for number, each in enumerate(value):
-            yield from _leaves(each, f"{path}.{number}")
-    else:
-        yield path, value

@@ -19,13 +19,14 @@ if TYPE_CHECKING:
 __all__ = ["resumes_after_requeue", "train_attended"]
 
 
-def train_attended(cfg: Config, device: str, *, requeue: bool = False) -> int:
+def train_attended(cfg: Config, device: str, *, requeue: bool = False, allow_config_change: bool = False) -> int:
     """Train; leave with a checkpoint where SIGTERM, SIGINT or SIGUSR1 asks for it.
 
     Args:
         cfg: The checked config.
         device: The value of `--device`.
         requeue: Whether a run that was left is put into SLURM's queue again.
+        allow_config_change: Whether a resume loads what fits, where the config was changed.
 
     Returns:
         The command's exit code.
@@ -39,7 +40,7 @@ def train_attended(cfg: Config, device: str, *, requeue: bool = False) -> int:
 
     with StopSignals() as signals:
         try:
-            _train(cfg, device, signals)
+            _train(cfg, device, signals, allow_config_change=allow_config_change)
         except Stopped as stopped:
             _say(stopped)
             if requeue and rank() == 0:
@@ -48,12 +49,13 @@ def train_attended(cfg: Config, device: str, *, requeue: bool = False) -> int:
     return FINE
 
 
-def _train(cfg: Config, device: str, signals: StopSignals) -> None:
+def _train(cfg: Config, device: str, signals: StopSignals, *, allow_config_change: bool) -> None:
     from runner import dist
     from runner.runner import Runner
     from runner.watch.stop_hook import StopHook
 
     runner = Runner.from_cfg(cfg, device=device)
+    runner.allow_config_change = allow_config_change
     stop = StopHook(signals)
     runner.register_hook(stop)
     try:

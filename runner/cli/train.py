@@ -38,11 +38,14 @@ def train(
     unset: Unset = None,
     work_dir: Annotated[str | None, typer.Option("--work-dir", help="Where checkpoints and logs go.")] = None,
     resume: Annotated[
-        str | None, typer.Option("--resume", metavar="[auto|STEP|PATH]", help="Go on with a run; alone: the newest.")
+        str | None, typer.Option("--resume", metavar="[auto|last|best|STEP|PATH]", help="Go on with a run; alone: the newest.")
     ] = None,
     load_from: Annotated[
         str | None, typer.Option("--load-from", metavar="CKPT", help="Take weights from here.")
     ] = None,
+    allow_config_change: Annotated[
+        bool, typer.Option("--allow-config-change", help="Resume with what fits, where the config was changed.")
+    ] = False,
     amp: Annotated[bool, typer.Option("--amp", help="Train in mixed precision.")] = False,
     auto_scale_lr: Annotated[
         bool, typer.Option("--auto-scale-lr", help="Scale the rates with the batch size.")
@@ -95,7 +98,7 @@ def train(
         return code
     announce_own_code(cfg)
     go_on_if_restarted(cfg)
-    return train_attended(cfg, device, requeue=requeue)
+    return train_attended(cfg, device, requeue=requeue, allow_config_change=allow_config_change)
 
 
 def _dry_run(cfg: Config, device: str, fmt: str) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal
 
 import torch
@@ -96,23 +95,16 @@ class DDPStrategy(BaseStrategy):
         return wrapped
 
     def _wrap(self, model: nn.Module, around: Surroundings) -> nn.Module:
-        cfg = self.model_wrapper if self.model_wrapper is not None else around.fields.get("model_wrapper_cfg")
-        options: dict[str, Any] = {
-            "find_unused_parameters": around.fields.get("find_unused_parameters") or False,
-            **self.options,
-        }
-        if cfg is None:
-            return wrap_model(model, around.device, builder=around.builder, **options)
-        named = isinstance(cfg, Mapping) and "type" in cfg
-        merged = {**(cfg if named else {"type": _DEFAULT, **cfg}), **self.options}
-        if not named:
-            merged.setdefault("broadcast_buffers", False)
+        cfg = self.model_wrapper if self.model_wrapper is not None else around.fields.get("model_wrapper_cfg") or {}
+        find_unused = self.options.get("find_unused_parameters", around.fields.get("find_unused_parameters") or False)
+        # As MMEngine has it: a wrapper that is named goes by its own default.
+        defaults = {} if "type" in cfg else {"type": _DEFAULT, "broadcast_buffers": False}
         return wrap_model(
             model,
             around.device,
             builder=around.builder,
-            model_wrapper_cfg=merged,
-            find_unused_parameters=options["find_unused_parameters"],
+            model_wrapper_cfg={**defaults, **cfg, **self.options},
+            find_unused_parameters=bool(find_unused),
         )
 
     def state_dict(self) -> dict[str, Any]:

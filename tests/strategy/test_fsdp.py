@@ -124,7 +124,6 @@ def test_mmengines_wrapper_shards_with_its_arguments(tmp_path):
         "type": "MMFullyShardedDataParallel",
         "sharding_strategy": "SHARD_GRAD_OP",
         "auto_wrap_policy": {"type": "size_based_auto_wrap_policy", "min_num_params": 40},
-        "mixed_precision": {"param_dtype": "bfloat16", "reduce_dtype": "float32"},
         "ignored_parameters": ["head.bias"],
     }
     fields = {"default_hooks": {"checkpoint": None}}
@@ -132,7 +131,11 @@ def test_mmengines_wrapper_shards_with_its_arguments(tmp_path):
     assert not is_dtensor(runner.model.head.bias)
     assert type(runner.model.blocks[0]).__name__ == "FSDPSequential"
     assert runner.model.head.weight.dtype == torch.float32
-    runner = train(tmp_path, None, model_wrapper_cfg=wrapper, **fields)
+    wrapper = {
+        "type": "MMFullyShardedDataParallel",
+        "mixed_precision": {"param_dtype": "bfloat16", "reduce_dtype": "float32", "output_dtype": "float32"},
+    }
+    runner = train(tmp_path, None, model_wrapper_cfg=wrapper, model=Net(norm=False), **fields)
     assert is_sharded(runner.model)
 
 

@@ -39,3 +39,17 @@ def test_a_hook_that_forgets_is_found(tmp_path: Path) -> None:
     done = torture("--rounds", "9", "--seed", "0", "--forgetful", "--folder", str(tmp_path))
     assert done.returncode == 1, done.stdout + done.stderr
     assert "WRONG" in done.stdout
+
+
+@pytest.mark.slow
+def test_far_into_an_epoch_of_a_million_batches_only_the_next_batch_is_read(tmp_path: Path) -> None:
+    # That the time is the same is for a quiet machine to say, by the same script; here the order and the reads count.
+    done = subprocess.run(
+        [sys.executable, str(RUN.with_name("far.py")), "--no-limit", "DefaultSampler", "a batch sampler with seek"],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("| 8 | ok |") == 2

@@ -263,16 +263,15 @@ class CheckpointStore:
             DamagedCheckpoint: It is damaged.
             CheckpointError: There is none; the error lists those that there are.
         """
-        found = {
-            path: self.step_of(path, record)
-            for path, record in self._candidates([])
-            if _purpose(path, record) == "resume"
-        }
+        unreadable: list[tuple[Path, str]] = []
+        candidates = self._candidates(unreadable)
+        found = {path: self.step_of(path, record) for path, record in candidates if _purpose(path, record) == "resume"}
         for path, its_step in found.items():
             if its_step == step:
                 self.verify(path)
                 return path
         listing = ", ".join(f"{path.name} (step {its_step})" for path, its_step in found.items()) or "none at all"
+        listing += "".join(f"\n  {reason}" for _, reason in unreadable)
         raise CheckpointError(f"{self.folder} has no checkpoint of step {step}; there are: {listing}")
 
     def verify(self, path: str | os.PathLike[str]) -> None:

@@ -66,5 +66,23 @@ def save_on_a_full_disk(folder, log, limit):
         log.write_text(str(error))
 
 
+def save_without_permission(folder, log):
+    os.chdir(folder)  # the folders above it need not let another user in
+    stream = log.open("w")
+    if os.getuid() == 0:  # whom modes do not hinder
+        os.setgid(65534)
+        os.setuid(65534)
+    try:
+        CheckpointStore(".").save({"optimizer": {}, "w": torch.zeros(100)}, "iter_4.pth", step=4)
+    except CheckpointError as error:
+        stream.write(str(error))
+        stream.close()
+
+
 torch.set_num_threads(1)
-{"loop": save_in_a_loop, "over": save_over, "full disk": save_on_a_full_disk}[globals()["task"]](**globals()["names"])
+{
+    "loop": save_in_a_loop,
+    "over": save_over,
+    "full disk": save_on_a_full_disk,
+    "no permission": save_without_permission,
+}[globals()["task"]](**globals()["names"])

@@ -8,6 +8,7 @@ import random
 import runpy
 import shutil
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -132,7 +133,7 @@ class TestDamage:
         generator = seeded(7)
         path = tmp_path / "iter_3.pth"
         whole = path.read_bytes()
-        for _ in range(20):
+        for _ in range(200):
             path.write_bytes(whole)
             flip(path, generator.randrange(len(whole)), generator.randrange(8))
             told: list[str] = []
@@ -159,7 +160,7 @@ class TestDamage:
             (tmp_path / INDEX).unlink()
         path = tmp_path / "iter_3.pth"
         whole = path.read_bytes()
-        for length in (0, 1, 100, len(whole) // 2, len(whole) - 1):
+        for length in sorted({0, 1, 100, len(whole) - 1, *(len(whole) * part // 50 for part in range(50))}):
             path.write_bytes(whole[:length])
             told: list[str] = []
             assert three.newest(told.append) == tmp_path / "iter_2.pth"
@@ -253,6 +254,29 @@ def start(tmp_path):
         return child
 
     return start_child
+
+
+class TestPermission:
+    @pytest.mark.parametrize("what", ["folder", "index"])
+    def test_a_clear_error_and_nothing_else_changed(self, three, tmp_path, start, what):
+        tmp_path.chmod(0o555 if what == "folder" else 0o1777)
+        before = names_in(tmp_path)
+        child = start("no permission")
+        child.join()
+        tmp_path.chmod(0o755)
+        log = child.log
+        assert "iter_4.pth could not be written: " in log.read_text()
+        assert "Give this user the right to write there" in log.read_text()
+        assert names_in(tmp_path) == before
+        assert three.newest() == tmp_path / "iter_3.pth"
+
+
+def test_the_folder_of_temporary_files_plays_no_part(three, tmp_path, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "gone"))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    three.save(state(4), "iter_4.pth", step=4)
+    three.verify(tmp_path / "iter_4.pth")
+    assert not (tmp_path / "gone").exists()
 
 
 class TestFullDisk:

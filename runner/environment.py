@@ -52,6 +52,19 @@ class DistCfg(TypedDict, total=False):
     init_backend: Literal["torch"]
 
 
+class WatchdogCfg(TypedDict, total=False):
+    """What `runner train` does about a run that hangs.
+
+    Attributes:
+        enable: Whether it watches; default True.
+        timeout: Seconds from the end of a step to that of the next; default what a collective operation may take, and
+            without a process group no limit.
+    """
+
+    enable: bool
+    timeout: float | None
+
+
 class EnvCfg(TypedDict, total=False):
     """Process-wide settings.
 
@@ -59,12 +72,14 @@ class EnvCfg(TypedDict, total=False):
         cudnn_benchmark: Let cuDNN try algorithms for each new shape and keep the fastest; default False.
         mp_cfg: How worker processes are started.
         dist_cfg: How the process group is set up.
+        watchdog: When a run counts as hanging.
         resource_limit: Open files that the process asks for; default 4096.
     """
 
     cudnn_benchmark: bool
     mp_cfg: MpCfg
     dist_cfg: DistCfg
+    watchdog: WatchdogCfg
     resource_limit: int
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from runner.cli.failure import FINE, STOPPED
+from runner.cli.failure import FINE, RUN, STOPPED
 from runner.cli.processes import rank
 from runner.errors import LaunchError, Stopped
 
@@ -45,7 +45,7 @@ def train_attended(cfg: Config, device: str, *, requeue: bool = False, allow_con
             _say(stopped)
             if requeue and rank() == 0:
                 _requeue()
-            return STOPPED
+            return RUN if signals.hangs else STOPPED
     return FINE
 
 
@@ -53,11 +53,17 @@ def _train(cfg: Config, device: str, signals: StopSignals, *, allow_config_chang
     from runner import dist
     from runner.runner import Runner
     from runner.watch.stop_hook import StopHook
+    from runner.watch.watchdog import WatchHook, group_timeout
 
     runner = Runner.from_cfg(cfg, device=device)
     runner.allow_config_change = allow_config_change
     stop = StopHook(signals)
     runner.register_hook(stop)
+    wanted = runner.env_cfg.get("watchdog", {})
+    timeout = wanted.get("timeout") or group_timeout(runner)
+    watch = WatchHook(timeout, signals) if timeout and wanted.get("enable", True) else None
+    if watch is not None:
+        runner.register_hook(watch)
     try:
         try:
             runner.train()
@@ -67,6 +73,8 @@ def _train(cfg: Config, device: str, signals: StopSignals, *, allow_config_chang
             stop.leave(runner)  # the wait for data was left, and nothing is saved yet
         dist.barrier()  # a rank that leaves while another still talks to it would fail that one
     finally:
+        if watch is not None:
+            watch.close()
         stop.close()
         runner.close()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import sys
 import traceback
 from collections.abc import Iterator
@@ -30,6 +31,13 @@ _WORKER = "\nOriginal Traceback (most recent call last):\n"
 """What torch writes into an error's message between its own words and the traceback of the process that it came from."""
 
 
+_KILLED_WORKER = re.compile(r"DataLoader worker \(pid (\d+)\) is killed by signal: Killed")
+"""What torch says of a worker that was killed; it then says "exited unexpectedly" on top."""
+
+_GONE = ("Connection closed by peer", "Connection reset by peer [", "Broken pipe [")
+"""What gloo says when the process at the other end is gone."""
+
+
 def report(error: Exception) -> int:
     """Print an error, and return the exit code for it.
 
@@ -50,12 +58,39 @@ def report(error: Exception) -> int:
         return USAGE
     if isinstance(error, typer.Exit):
         return int(error.exit_code)
+    if (told := _told_by_the_system(error)) is not None:
+        typer.echo(f"error: {_of_rank()}{told}", err=True)
+        return RUN
     cause = error.__cause__ if isinstance(error, BuildError) else error
     if cause is not None and not isinstance(cause, RunnerError):
         typer.echo("".join(_user_lines(cause)), err=True, nl=False)
     if isinstance(error, RunnerError):
-        typer.echo(f"error: {error}", err=True)
+        typer.echo(f"error: {_of_rank()}{error}", err=True)
+    elif _of_rank():
+        typer.echo(f"error: {_of_rank()}{type(error).__name__}, which ends all ranks; its traceback is above", err=True)
     return RUN
+
+
+def _of_rank() -> str:
+    """Who speaks, where several processes do."""
+    return f"rank {os.environ.get('RANK', '0')}: " if int(os.environ.get("WORLD_SIZE", "1")) > 1 else ""
+
+
+def _told_by_the_system(error: BaseException) -> str | None:
+    """What to say of an error that is not this process's own: a worker that was killed, a rank that is gone."""
+    link: BaseException | None = error
+    while link is not None:
+        killed = _KILLED_WORKER.search(str(link))
+        if killed is not None:
+            return (
+                f"a worker of the data loader (process {killed[1]}) was killed with SIGKILL, as the kernel does when memory "
+                "runs out (`dmesg` or the container's events tell); give fewer num_workers, a smaller prefetch_factor or "
+                "batch_size, or more memory, also in /dev/shm. --resume goes on from the newest checkpoint"
+            )
+        if any(words in str(link) for words in _GONE):
+            return f"lost its connection to another rank, which has ended or hangs ({str(link).splitlines()[0][:200]})"
+        link = link.__cause__ or link.__context__
+    return None
 
 
 def _user_lines(error: BaseException) -> Iterator[str]:

@@ -26,11 +26,13 @@ class StopSignals:
 
     Attributes:
         received: The first signal, None before there is one.
+        hangs: Whether it is the watchdog that asks, through a signal, since the run hangs.
         leave_at_once: Asked when a signal comes, in the main thread, amid whatever it does there.
     """
 
     def __init__(self) -> None:
         self.received: signal.Signals | None = None
+        self.hangs = False
         self.leave_at_once: Callable[[], bool] = lambda: True
         self._before: dict[int, Any] = {}
         self._interrupts = 0
@@ -60,7 +62,7 @@ class StopSignals:
             return
         self.received = signal.Signals(number)
         if self.leave_at_once():
-            raise Stopped(self.received.name)
+            raise Stopped("the watchdog" if self.hangs else self.received.name)
         # Neither the log nor a stream may be used here: the signal may have come amid a write to it.
         os.write(sys.__stderr__.fileno() if sys.__stderr__ is not None else 2, self._notice())
 

@@ -127,7 +127,9 @@ class StopHook(Hook):
         return Place(self._round, iteration, stage)
 
     def _asked(self) -> str | None:
-        return None if self.signals.received is None else self.signals.received.name
+        if self.signals.received is None:
+            return None
+        return "the watchdog" if self.signals.hangs else self.signals.received.name
 
     def _is_waiting_for_data(self) -> bool:
         """Whether the only process waits for a batch that it has not been given yet; asked amid that wait."""

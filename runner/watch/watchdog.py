@@ -1,0 +1,166 @@
+"""A thread that ends a run which hangs, and says where each rank stood."""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from runner.dist.launch import FAILED
+from runner.hooks.hook import Hook
+
+if TYPE_CHECKING:
+    from runner.runner import Runner
+    from runner.watch.signals import StopSignals
+
+__all__ = ["WatchHook", "group_timeout"]
+
+FIRST = 3.0
+"""How many time limits the first step has, in which kernels are compiled and caches filled."""
+ANSWER = 5.0
+"""Seconds that the other ranks have to write down where they stand."""
+FOLDER, REPORT = "hang", "hang.txt"
+
+
+class WatchHook(Hook):
+    """Ends the run when no step of training, validation or testing has ended for too long.
+
+    Then each rank writes the stacks of its threads into the log directory; one of them puts these into `hang.txt`, with
+    what is known of ranks that do not answer. The run ends with the exit code 3, so that a supervisor starts it again. A
+    single process that hangs in its data loader saves a checkpoint before.
+
+    Args:
+        timeout: Seconds from the end of one step to that of the next; the first step has three times as long.
+        signals: What the command takes signals by.
+    """
+
+    priority = "LOWEST"
+
+    def __init__(self, timeout: float, signals: StopSignals) -> None:
+        self.timeout = timeout
+        self.signals = signals
+        self._steps = 0
+        self._where = "before the first step"
+        self._beat = time.monotonic()
+        self._closed = threading.Event()
+        self._runner: Runner | None = None
+
+    def before_train(self, runner: Runner) -> None:
+        """Begin to watch."""
+        self._where, self._beat = "before the first step", time.monotonic()
+        if self._runner is None:
+            self._runner = runner
+            self._folder = Path(runner.log_dir, FOLDER)
+            threading.Thread(target=self._watch, name="runner-watchdog", daemon=True).start()
+
+    def after_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: dict[str, Any] | None = None
+    ) -> None:
+        """A step has ended."""
+        self._steps += 1
+        self._where, self._beat = "after a training step", time.monotonic()
+
+    def after_val_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
+        """A step of a validation has ended."""
+        self._where, self._beat = "in a validation", time.monotonic()
+
+    def after_val(self, runner: Runner) -> None:
+        """A validation has ended."""
+        self._where, self._beat = "after a validation", time.monotonic()
+
+    def after_train(self, runner: Runner) -> None:
+        """Watch no more."""
+        self.close()
+
+    def close(self) -> None:
+        """Watch no more; called again, nothing happens."""
+        self._closed.set()
+
+    def _watch(self) -> None:
+        while not self._closed.wait(min(self.timeout / 10, 5.0)):
+            limit = self.timeout if self._steps else FIRST * self.timeout
+            silent = time.monotonic() - self._beat
+            if silent > limit or (self._folder.exists() and silent > 1):
+                self._end(silent)
+
+    def _end(self, silent: float) -> None:
+        """Say what is known, save what can be saved, and end the process."""
+        runner = self._runner
+        assert runner is not None
+        self._folder.mkdir(parents=True, exist_ok=True)
+        own = self._folder / f"rank{runner.rank}.txt"
+        part = own.with_suffix(".part")
+        with part.open("w", encoding="utf-8") as file:
+            file.write(f"rank {runner.rank} (process {os.getpid()}): {self._place(runner, silent)}\n\n")
+            file.flush()
+            faulthandler.dump_traceback(file, all_threads=True)
+        part.rename(own)
+        files = [self._folder / f"rank{rank}.txt" for rank in range(runner.world_size)]
+        deadline = time.monotonic() + ANSWER
+        while time.monotonic() < deadline and not all(file.exists() for file in files):
+            time.sleep(0.1)
+        message = _message(files, self.timeout)
+        report = _write_once(Path(runner.log_dir, REPORT), message, files)
+        if report is not None:
+            sys.stderr.write(f"error: {message}\nThe stacks of all ranks are in {report}\n")
+            sys.stderr.flush()
+        self._leave(runner)
+
+    def _place(self, runner: Runner, silent: float) -> str:
+        loop = runner.train_loop
+        what = "waits for the data of" if loop.awaited_batch is not None else "is in"
+        place = f"{what} step {runner.iter + 1}" if "training" in self._where or not self._steps else self._where
+        return f"{place}; the last step ended {silent:.0f} s ago" if self._steps else f"{place}, for {silent:.0f} s"
+
+    def _leave(self, runner: Runner) -> None:
+        if runner.world_size == 1 and self.signals.leave_at_once():
+            # The main thread waits for data: it can be asked to leave with a checkpoint, as by a user.
+            self.signals.hangs = True
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
+            if self._closed.wait(max(self.timeout, 30.0)):
+                return
+        os._exit(FAILED)
+
+
+def group_timeout(runner: Runner) -> float | None:
+    """Seconds after which a collective operation of this run is an error; None without a group."""
+    if not runner.distributed:
+        return None
+    given = runner.env_cfg.get("dist_cfg", {}).get("timeout")
+    if given is not None:
+        return float(given)
+    from torch.distributed.constants import default_pg_nccl_timeout, default_pg_timeout
+
+    from runner.dist import get_backend
+
+    limit = default_pg_nccl_timeout if get_backend() == "nccl" else default_pg_timeout
+    return (limit or default_pg_timeout).total_seconds()
+
+
+def _message(files: Sequence[Path], timeout: float) -> str:
+    """What a person should know: first of those that do not answer, and of those that wait for data."""
+    said = {rank: file.read_text("utf-8").partition("\n")[0] for rank, file in enumerate(files) if file.exists()}
+    lines = [
+        f"rank {rank} does not answer: its process is stopped or dead" for rank in range(len(files)) if rank not in said
+    ]
+    lines += sorted(said.values(), key=lambda line: "waits for the data" not in line)
+    return f"no step has ended for {timeout:g} s, the run hangs\n" + "\n".join(f"  {line}" for line in lines)
+
+
+def _write_once(path: Path, message: str, files: Sequence[Path]) -> Path | None:
+    """Put the ranks' stacks into one file; None where another rank does so."""
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(f"{message}\n")
+            for each in files:
+                if each.exists():
+                    file.write(f"\n{each.read_text('utf-8')}")
+    except FileExistsError:
+        return None
+    return path

@@ -46,7 +46,9 @@ def verify_resume(
     ] = None,
     device: Device = "auto",
     fmt: Format = "text",
-    part: Annotated[Path | None, typer.Option("--part", metavar="FILE", hidden=True, help="Run one of its processes.")] = None,
+    part: Annotated[
+        Path | None, typer.Option("--part", metavar="FILE", hidden=True, help="Run one of its processes.")
+    ] = None,
 ) -> int:
     """Train some steps straight through, and again killed and resumed, and compare everything.
 

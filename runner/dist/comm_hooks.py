@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, TypedDict
 
-import torch
 from torch.nn.parallel import DistributedDataParallel
 
 from runner.errors import BuildError
 from runner.kinds import Interval
 
-__all__ = ["CommHook", "Compression", "PowerSGD", "register_comm_hook"]
+__all__ = ["CommHook", "Compression", "register_comm_hook"]
 
 Compression = Literal["fp16", "bf16", "powerSGD", "fp16_powerSGD", "bf16_powerSGD"]
 
@@ -39,53 +38,12 @@ class CommHook(TypedDict, total=False):
     random_seed: int
 
 
-class PowerSGD:
-    """PowerSGD's state, as a checkpoint takes it.
-
-    Args:
-        options: `CommHook`'s, but for `type`.
-    """
-
-    def __init__(self, options: dict[str, Any]) -> None:
-        from torch.distributed.algorithms.ddp_comm_hooks.powerSGD_hook import PowerSGDState
-
-        self.state = PowerSGDState(process_group=None, **options)
-
-    def state_dict(self) -> dict[str, Any]:
-        """What this rank has left out so far, its factors, where it stands, and its generator."""
-        generator: Any = self.state.rng
-        _, keys, position, has_gauss, gauss = generator.get_state()
-        return {
-            "error_dict": _on_cpu(self.state.error_dict),
-            "p_memory_dict": _on_cpu(self.state.p_memory_dict),
-            "q_memory_dict": _on_cpu(self.state.q_memory_dict),
-            "iter": self.state.iter,
-            "rng": (torch.from_numpy(keys.astype("int64")), position, has_gauss, gauss),
-        }
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take back what `state_dict` returned."""
-        self.state.error_dict = dict(state_dict["error_dict"])
-        self.state.p_memory_dict = dict(state_dict["p_memory_dict"])
-        self.state.q_memory_dict = dict(state_dict["q_memory_dict"])
-        self.state.iter = state_dict["iter"]
-        keys, position, has_gauss, gauss = state_dict["rng"]
-        self.state.rng.set_state(("MT19937", keys.numpy().astype("uint32"), position, has_gauss, gauss))
-
-
-def _on_cpu(tensors: dict[int, torch.Tensor]) -> dict[int, torch.Tensor]:
-    return {bucket: each.cpu() for bucket, each in tensors.items()}
-
-
-def register_comm_hook(model: DistributedDataParallel, hook: Compression | CommHook) -> PowerSGD | None:
+def register_comm_hook(model: DistributedDataParallel, hook: Compression | CommHook) -> None:
     """Compress a model's gradients on their way.
 
     Args:
         model: The wrapper.
         hook: The compression, by its name or with options.
-
-    Returns:
-        Its state, where it has one.
 
     Raises:
         BuildError: There is no such compression, or it takes no options.
@@ -99,7 +57,7 @@ def register_comm_hook(model: DistributedDataParallel, hook: Compression | CommH
         if options:
             raise BuildError(f"comm_hook: {name} has no options; remove {', '.join(options)}")
         model.register_comm_hook(None, plain[name])
-        return None
+        return
     wrappers: dict[Any, Any] = {
         "powerSGD": lambda inner: inner,
         "fp16_powerSGD": default_hooks.fp16_compress_wrapper,
@@ -107,6 +65,5 @@ def register_comm_hook(model: DistributedDataParallel, hook: Compression | CommH
     }
     if name not in wrappers:
         raise BuildError(f"comm_hook: {name!r} is none; there are {', '.join([*plain, *wrappers])}")
-    made = PowerSGD(options)
-    model.register_comm_hook(made.state, wrappers[name](powerSGD_hook.powerSGD_hook))
-    return made
+    state = powerSGD_hook.PowerSGDState(process_group=None, **options)
+    model.register_comm_hook(state, wrappers[name](powerSGD_hook.powerSGD_hook))

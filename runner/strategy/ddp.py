@@ -36,7 +36,8 @@ class DDPStrategy(BaseStrategy):
         broadcast_buffers: Send rank 0's buffers to the others before each forward.
         bucket_cap_mb: Size of the buckets in MiB; torch's default when null.
         comm_hook: How gradients are compressed on their way: `fp16` and `bf16` halve them, `powerSGD` sends a
-            low-rank approximation and adds what it left out to the next step's.
+            low-rank approximation and adds what it left out to the next step's. A resumed run begins it anew, with
+            whole gradients, and is not bit-equal: what it keeps lies as DDP's buckets do, which differ after a launch.
     """
 
     def __init__(
@@ -67,7 +68,6 @@ class DDPStrategy(BaseStrategy):
             )
             if value is not None
         }
-        self._hook_state: Any = None
 
     def prepare(self, model: nn.Module, around: Surroundings) -> nn.Module:
         """Wrap the model.
@@ -91,7 +91,7 @@ class DDPStrategy(BaseStrategy):
                     f"{type(wrapped).__name__} takes no comm_hook; remove it, or take MMDistributedDataParallel",
                     path=("strategy", "comm_hook"),
                 )
-            self._hook_state = register_comm_hook(wrapped, self.comm_hook)
+            register_comm_hook(wrapped, self.comm_hook)
         return wrapped
 
     def _wrap(self, model: nn.Module, around: Surroundings) -> nn.Module:
@@ -106,15 +106,6 @@ class DDPStrategy(BaseStrategy):
             model_wrapper_cfg={**defaults, **cfg, **self.options},
             find_unused_parameters=bool(find_unused),
         )
-
-    def state_dict(self) -> dict[str, Any]:
-        """What PowerSGD has left out so far, and its own generator."""
-        return {} if self._hook_state is None else self._hook_state.state_dict()
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take back what `state_dict` returned on this rank."""
-        if self._hook_state is not None and state_dict:
-            self._hook_state.load_state_dict(state_dict)
 
 
 def synchronized(model: nn.Module, implementation: Literal["torch", "mmcv"] | None, device: torch.device) -> nn.Module:

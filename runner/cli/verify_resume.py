@@ -120,4 +120,6 @@ def _line(difference: Difference, outcome: str) -> str:
     name = " ".join(part for part in (_WHAT[difference.kind], difference.path) if part)
     which = ("straight through", "resumed") if outcome == "resume" else ("once", "the other time")
     values = f"{difference.one or 'absent'} {which[0]}, {difference.other or 'absent'} {which[1]}"
+    if difference.kind == "scalars":  # a validation is logged under its epoch where epochs are counted
+        return f"{name} at {difference.step}: {values}"
     return f"step {difference.step}, {name}: {values}"

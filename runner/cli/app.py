@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from runner.cli.arguments import normalize
-from runner.cli.failure import report
+from runner.cli.failure import RUN, report
 
 if TYPE_CHECKING:
     from typer.core import TyperCommand
@@ -128,5 +128,6 @@ def run(argv: list[str]) -> int:
         return report(error)
     except KeyboardInterrupt:
         typer.echo("interrupted", err=True)
-        return 130
-    return code if isinstance(code, int) else 0
+        return RUN
+    # The parser makes 130 of Ctrl-C.
+    return RUN if code == 130 else code if isinstance(code, int) else 0

@@ -47,6 +47,9 @@ FAILED = 3
 STOPPED = 75
 """The exit code of a run that left because it was asked to."""
 
+_WITH_A_MEANING = frozenset({1, 2, STOPPED})
+"""Exit codes of a rank that are the command's too; any other is a run that failed."""
+
 _HANDED_ON = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
 
 _SAVING_SECONDS = "120"
@@ -236,7 +239,7 @@ def _failure(error: ChildFailedError) -> Ending:
         return Ending(code=code, what="a signal to a rank stopped the run, which saved a checkpoint", signalled=True)
     how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
     return Ending(
-        code=code if code > 0 else FAILED,
+        code=code if code in _WITH_A_MEANING else FAILED,
         what=f"rank {rank} (process {failure.pid}) {how}, and the other ranks were stopped; its messages are above",
     )
 

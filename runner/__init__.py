@@ -54,6 +54,7 @@ if TYPE_CHECKING:
         StorageError,
         WorkDirInUse,
     )
+    from runner.flexible import FlexibleRunner
     from runner.hooks import Hook, Priority, get_priority
     from runner.kinds import Interval, Slot, TypeName
     from runner.logging import HistoryBuffer, LogProcessor, MessageHub, MMLogger, print_log, read_scalars
@@ -103,6 +104,7 @@ _HOMES = {
     "EVALUATOR": "runner.registry",
     "EpochBasedTrainLoop": "runner.loops",
     "FUNCTIONS": "runner.registry",
+    "FlexibleRunner": "runner.flexible",
     "HOOKS": "runner.registry",
     "HistoryBuffer": "runner.logging",
     "Hook": "runner.hooks",
@@ -194,6 +196,7 @@ __all__ = [
     "DamagedCheckpoint",
     "DictAction",
     "EpochBasedTrainLoop",
+    "FlexibleRunner",
     "HistoryBuffer",
     "Hook",
     "Interval",

@@ -18,7 +18,7 @@ from runner.model import BaseModel
 NAMES = {
     "runner": """
         BaseLoop BuildError CheckpointError CheckpointStore Config ConfigDict ConfigError DATASETS DATA_SAMPLERS
-        DamagedCheckpoint DictAction EVALUATOR EpochBasedTrainLoop FUNCTIONS HOOKS HistoryBuffer Hook
+        DamagedCheckpoint DictAction EVALUATOR EpochBasedTrainLoop FUNCTIONS FlexibleRunner HOOKS HistoryBuffer Hook
         INFERENCERS Interval IterBasedTrainLoop LAUNCHERS LOG_PROCESSORS LOOPS LaunchError Location LogProcessor
         METRICS MMLogger MODELS MODEL_WRAPPERS MessageHub NonFiniteError OPTIMIZERS OPTIM_WRAPPERS
         OPTIM_WRAPPER_CONSTRUCTORS PARAM_SCHEDULERS PluginError Priority Problem RUNNERS Registry RegistryError

@@ -19,6 +19,9 @@ LOCAL = "local"
 SCOPE_ALIASES = {"mmengine": "runner"}
 """Scopes of ported configs whose components are ours."""
 
+_NAMESAKE = 0.75
+"""How like a name has to be to be suggested in place of one that another role's component has."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
@@ -157,8 +160,9 @@ class Catalog:
         names = sorted({entry.name for entry in offered})
         _, dot, short = name.rpartition(".")
         near = nearest(name, sorted({entry.qualified for entry in offered})) if dot else None
-        near = near or (short if short in names else nearest(short, names))
         roles = sorted({entry.kind for entry in self if entry.name == name})
+        # What is spelt like another role's component was hardly meant as a name that is less like it.
+        near = near or (short if short in names else nearest(short, names, cutoff=_NAMESAKE if roles else None))
         if name in PROVIDERS and not roles:
             instead = f"; or use '{near}'" if near else ""
             return RegistryError(

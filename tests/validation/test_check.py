@@ -5,6 +5,10 @@ from __future__ import annotations
 import pytest
 
 MODEL = "model: {type: SmallConvNet}\n"
+TRAIN = (
+    "train_cfg: {by_epoch: true, max_epochs: 2}\noptim_wrapper: {optimizer: {type: SGD}}\n"
+    "train_dataloader: {dataset: {type: Digits, split: train}, sampler: {type: DefaultSampler}}\n"
+)
 
 ROWS = {
     "a field": ("modle: {}\n" + MODEL, "unknown-key", "modle", "model"),
@@ -15,6 +19,7 @@ ROWS = {
     "a misspelt 'type'": ("model: {tpye: SmallConvNet}", "unknown-key", "model.tpye", "type"),
     "an unknown type": ("model: {type: SmallConvNett, width: 3}", "unknown-type", "model.type", "SmallConvNet"),
     "a component of another kind": ("model: {type: SGD}", "unknown-type", "model.type", None),
+    "a name that another kind has, like one of this": (MODEL + TRAIN + "param_scheduler: {type: Constant}", "unknown-type", "param_scheduler.type", "ConstantLR"),
     "a type that is no name": ("model: {type: 3}", "wrong-type", "model.type", None),
     "a component that is no mapping": ("model: SmallConvNet", "wrong-type", "model", None),
     "text for a number": ("model: {type: SmallConvNet, width: '3'}", "wrong-type", "model.width", None),

@@ -60,10 +60,20 @@ UNSEEN: list[tuple[str, str, bool, str]] = [
         False,
         "a part of a parameter's name: the built model alone knows them",
     ),
-    ("out of range", r"(.+\.)?mean(\.\d+)?", False, "data may have a negative mean"),
-    ("out of range", r"optim_wrapper(\.\w+)?\.clip_grad\.norm_type", False, "the order of a norm may be negative"),
+    (
+        "out of range",
+        r"(.+\.)?mean(\.\d+)?|optim_wrapper(\.\w+)?\.clip_grad\.norm_type|model\.(inputs|targets)",
+        False,
+        "may be negative: a mean, the order of a norm, a position from the end",
+    ),
     ("type changed", r"custom_hooks\.\d+\.priority", False, "a priority is a name or a number"),
     ("type changed", r"resume", False, "the path of a checkpoint is another way of saying it; --check-paths looks"),
+    (
+        "type changed",
+        r"model\.(inputs|targets|init_cfg\.layer)",
+        False,
+        "parts of a batch have names, too, and layers of any name may be listed: data and built model alone know them",
+    ),
     ("key moved", r"model\.data_preprocessor", False, "a model takes it, too: the run is the same"),
     (
         "key dropped",

@@ -215,7 +215,7 @@ def _copy_without_fsdp(module: nn.Module, memo: dict[int, Any]) -> nn.Module:
             continue
         if name.endswith("_hooks") and isinstance(value, dict):
             value = type(value)(itertools.filterfalse(_is_torchs, value.items()))
-        vars(made)[name] = copy.deepcopy(value, memo)
+        object.__setattr__(made, name, copy.deepcopy(value, memo))  # past the module's own, which sorts by type
     return made
 
 

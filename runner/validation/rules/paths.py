@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from runner.errors import Path, Problem
+from runner.signature import UNKNOWN
 from runner.validation.rules.context import Context
 from runner.validation.rules.parts import Part, part_at, value_at
 
@@ -20,6 +21,7 @@ _ROOTS = re.compile(r"(data|ann|img|image|seg|label)_?(root|dir|file|path|folder
 """Parameters that name what is read although they are annotated as text."""
 
 _WRITTEN = re.compile(r"(out|output|save|dump|log|work|cache|tmp|temp)(_|$)|.*_out(_|$)|outfile")
+_NO_BACKEND = (None, {}, UNKNOWN)
 _CREATES = ("download", "allow_missing")
 """Arguments with which what is not there is no mistake."""
 
@@ -64,7 +66,10 @@ def _of_part(context: Context, part: Part) -> Iterator[Problem]:
         if parameter.slot in _READING:
             yield from _in_slot(context, parameter.slot, path, value)
         elif isinstance(value, str) and _is_read(parameter.name, parameter.schema):
-            yield from _missing(context, path)
+            # MMEngine's data sets look for the rest below their root.
+            root = part.value("data_root") if parameter.name != "data_root" else None
+            if part.value("backend_args") in _NO_BACKEND and not (isinstance(root, str) and "://" in root):
+                yield from _missing(context, path, within=root)
 
 
 def _in_slot(context: Context, kind: str, path: Path, value: Any) -> Iterator[Problem]:
@@ -95,9 +100,10 @@ def _missing(context: Context, path: Path, *, what: str = "", within: Any = None
     places = [os.path.expanduser(os.path.join(folder, value)) for folder in folders]  # noqa: PTH111, PTH118 - text stays text
     if any(os.path.exists(place) for place in places):  # noqa: PTH110 - as above
         return
+    below = f" or {within}" if isinstance(within, str) and within else ""
     message = (
         f"there is no {what or 'file or folder'} {value}; a relative path starts from the folder that the command is "
-        f"run in, {os.getcwd()}"  # noqa: PTH109 - as above
+        f"run in, {os.getcwd()}{below}"  # noqa: PTH109 - as above
     )
     yield context.problem(
         "path-not-found", path, message, at="value", severity="error" if context.check_paths else "warning"

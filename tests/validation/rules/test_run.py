@@ -285,6 +285,25 @@ def test_the_data(marked, dataset, missing):
     assert asked == [("path-not-found", f"train_dataloader.dataset.{name}", "error") for name in missing]
 
 
+@pytest.mark.parametrize(
+    ("arguments", "missing"),
+    [
+        ("data_root: {folder}, ann_file: train.json", []),
+        ("data_root: {folder}, ann_file: val.json", ["ann_file"]),
+        ("ann_file: {folder}/train.json", []),
+        ("data_root: nowhere", ["data_root"]),
+        ("data_root: s3://bucket/data, ann_file: train.json", []),
+        ("data_root: {folder}, ann_file: far.json, backend_args: {{backend: s3}}", []),
+    ],
+)
+def test_annotations_lie_below_the_root(marked, tmp_path, arguments, missing):
+    (tmp_path / "train.json").write_text("{}")
+    dataset = f"{{type: BaseDataset, {arguments.format(folder=tmp_path)}}}"
+    text = f"train_dataloader: {{sampler: {{type: DefaultSampler}}, dataset: {dataset}}}"
+    found = [each for each in marked(text, check_paths=True) if each[0] == "path-not-found"]
+    assert found == [("path-not-found", f"train_dataloader.dataset.{name}", "error") for name in missing]
+
+
 def test_what_is_written_need_not_be_there(marked):
     text = "work_dir: nowhere\ndefault_hooks: {checkpoint: {out_dir: nowhere}}\nresume: 300\n"
     assert marked(text, check_paths=True) == []

@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from runner.errors import Problem
+from runner.signature import UNKNOWN
 from runner.validation.rules.context import Context
 from runner.validation.rules.length import counts_epochs
-from runner.validation.rules.parts import hooks, number, part_at, schedules
+from runner.validation.rules.parts import Part, hooks, number, part_at, schedules
 
 __all__ = ["by_epoch_unit"]
 
 _CHECKPOINT = "runner.hooks.checkpoint:CheckpointHook"
 _PROFILER = "runner.hooks.profiler:ProfilerHook"
+_ACCUMULATION = "runner.hooks.accumulation:GradientAccumulationScheduler"
+_FREEZE = "runner.hooks.freeze:FreezeHook"
 _SWA = "runner.hooks.swa:SWAHook"
+_SWITCH = "runner.hooks.switch_pipeline:SwitchPipelineHook"
 _PLATEAU = "runner.optim.scheduler.plateau:ReduceOnPlateauParamScheduler"
 _LOG_PROCESSOR = "runner.logging.log_processor:LogProcessor"
 
@@ -73,9 +77,18 @@ def _phases(context: Context) -> Iterator[Problem]:
     """Hooks that are there for a part of the run."""
     for part in hooks(context):
         place = (*part.path, "by_epoch") if part.given("by_epoch") else part.path
+        if part.is_a(_SWITCH):
+            message = f"'{part.name}' counts epochs, and IterBasedTrainLoop has one; train by epochs, or remove it"
+            yield context.problem("by-epoch-unit", part.path, message, at="value")
         if part.value("by_epoch") is not True:
             continue
-        if part.is_a(_SWA):
+        if part.is_a(_FREEZE, _ACCUMULATION) and not _is_whole_run(part):
+            message = (
+                f"'{part.name}' counts epochs, and IterBasedTrainLoop has one: nothing would change after its start; "
+                "give by_epoch: false, and iterations"
+            )
+            yield context.problem("by-epoch-unit", place, message, at="value")
+        elif part.is_a(_SWA):
             message = "it counts epochs, and IterBasedTrainLoop has one; give by_epoch: false, and iterations"
             yield context.problem("by-epoch-unit", place, message, at="value")
         elif part.is_a(_PROFILER):
@@ -84,6 +97,15 @@ def _phases(context: Context) -> Iterator[Problem]:
                 "profile_times in iterations"
             )
             yield context.problem("by-epoch-unit", place, message, at="value", severity="warning")
+
+
+def _is_whole_run(part: Part) -> bool:
+    """Whether a hook for a part of the run is there for all of it, or whether that is not known."""
+    if part.is_a(_FREEZE):
+        return part.value("begin") in (0, UNKNOWN) and part.value("end") in (None, UNKNOWN)
+    schedule = part.value("schedule")
+    rows = schedule if isinstance(schedule, list | tuple) else ()
+    return all(isinstance(row, list | tuple) and row[:1] in ([0], (0,)) for row in rows)
 
 
 def _log_processor(context: Context) -> Iterator[Problem]:

@@ -1,4 +1,4 @@
-"""Checkpoints, validations and averages that come too late for the run."""
+"""Checkpoints, validations, averages and frozen parts that come too late for the run."""
 
 from __future__ import annotations
 
@@ -13,16 +13,18 @@ __all__ = ["interval_beyond_run"]
 
 _CHECKPOINT = "runner.hooks.checkpoint:CheckpointHook"
 _EMA = "runner.hooks.ema:EMAHook"
+_FREEZE = "runner.hooks.freeze:FreezeHook"
 _SWA = "runner.hooks.swa:SWAHook"
 
 
 def interval_beyond_run(context: Context) -> Iterator[Problem]:
-    """Intervals and beginnings of checkpoints, validations and averages that the run does not last for."""
+    """Intervals and beginnings of checkpoints, validations, averages and frozen parts that the run does not last for."""
     for epochs in (True, False):
         run = run_length(context, epochs=epochs)
         if run is not None:
             yield from _checkpoints(context, run, epochs=epochs)
             yield from _averages(context, run, epochs=epochs)
+            yield from _frozen(context, run, epochs=epochs)
             if context.has("val_cfg"):
                 yield from _validations(context, run, epochs=epochs)
 
@@ -59,6 +61,14 @@ def _averages(context: Context, run: int, *, epochs: bool) -> Iterator[Problem]:
                     message = f"the average would begin after {begin}, and the run has {length}: begin earlier"
                     place = (*part.path, "swa_begin") if part.given("swa_begin") else part.path
                     yield context.problem("interval-beyond-run", place, message, at="value")
+
+
+def _frozen(context: Context, run: int, *, epochs: bool) -> Iterator[Problem]:
+    for part in hooks(context):
+        begin = number(part, "begin") if part.is_a(_FREEZE) and part.value("by_epoch") is epochs else None
+        if begin is not None and begin >= run:
+            message = f"{begin}, counted from 0, and the run has {units(run, epochs=epochs)}: nothing would be frozen"
+            yield context.problem("interval-beyond-run", (*part.path, "begin"), message, at="value")
 
 
 def _validations(context: Context, run: int, *, epochs: bool) -> Iterator[Problem]:

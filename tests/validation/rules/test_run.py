@@ -70,6 +70,32 @@ ROWS = {
         [(UNIT, "custom_hooks.0", "error")],
     ),
     "a mean by iterations": (ITERATIONS % "" + "custom_hooks: [{type: SWAHook, by_epoch: false, swa_begin: 900}]", []),
+    "frozen in the last epoch": ("custom_hooks: [{type: FreezeHook, modules: a, begin: 11}]", []),
+    "frozen after it": (
+        "custom_hooks: [{type: FreezeHook, modules: a, begin: 12}]",
+        [(LATE, "custom_hooks.0.begin", "error")],
+    ),
+    "frozen after all iterations": (
+        ITERATIONS % "" + "custom_hooks: [{type: FreezeHook, modules: a, begin: 1000, by_epoch: false}]",
+        [(LATE, "custom_hooks.0.begin", "error")],
+    ),
+    "frozen for some epochs of a run by iterations": (
+        ITERATIONS % "" + "custom_hooks: [{type: FreezeHook, modules: a, end: 2}]",
+        [(UNIT, "custom_hooks.0", "error")],
+    ),
+    "frozen throughout a run by iterations": (ITERATIONS % "" + "custom_hooks: [{type: FreezeHook, modules: a}]", []),
+    "accumulation by epochs in a run by iterations": (
+        ITERATIONS % "" + "custom_hooks: [{type: GradientAccumulationScheduler, schedule: [[0, 1], [4, 2]]}]",
+        [(UNIT, "custom_hooks.0", "error")],
+    ),
+    "one accumulation throughout": (
+        ITERATIONS % "" + "custom_hooks: [{type: GradientAccumulationScheduler, schedule: [[0, 2]]}]",
+        [],
+    ),
+    "other transforms in an epoch of a run by iterations": (
+        ITERATIONS % "" + "custom_hooks: [{type: SwitchPipelineHook, switch_epoch: 4, switch_pipeline: []}]",
+        [(UNIT, "custom_hooks.0", "error")],
+    ),
     "two averages": (
         "custom_hooks: [{type: EMAHook}, {type: SWAHook}]",
         [("exclusive-hooks", "custom_hooks.1", "error")],

@@ -21,7 +21,7 @@ _ROOTS = re.compile(r"(data|ann|img|image|seg|label)_?(root|dir|file|path|folder
 """Parameters that name what is read although they are annotated as text."""
 
 _WRITTEN = re.compile(r"(out|output|save|dump|log|work|cache|tmp|temp)(_|$)|.*_out(_|$)|outfile")
-_NO_BACKEND = (None, {}, UNKNOWN)
+_NO_BACKEND: tuple[Any, ...] = (None, {}, UNKNOWN)
 _CREATES = ("download", "allow_missing")
 """Arguments with which what is not there is no mistake."""
 

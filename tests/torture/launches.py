@@ -38,6 +38,7 @@ class Launch:
     def __init__(self, arguments: list[str], log: Path, *, is_cold: bool = False) -> None:
         self.log = log
         self.started = time.monotonic()
+        self.since = time.time()
         self.code: int | None = None
         self.pid = _start(arguments, log) if is_cold else _fork(arguments, log)
 
@@ -114,7 +115,7 @@ def at_time(launch: Launch, work_dir: Path, seconds: float) -> str | None:
     """
     while launch.is_running() and time.monotonic() < launch.started + seconds:
         time.sleep(0.001)
-    return _what(work_dir) if launch.kill() else None
+    return _what(work_dir, launch.since) if launch.kill() else None
 
 
 def in_write(launch: Launch, work_dir: Path, seconds: float, draw: random.Random) -> str | None:
@@ -134,7 +135,7 @@ def in_write(launch: Launch, work_dir: Path, seconds: float, draw: random.Random
         appeared = _parts(work_dir)
         if appeared - before:
             time.sleep(delay)
-            return _what(work_dir) if launch.kill() else None
+            return _what(work_dir, launch.since) if launch.kill() else None
         before = appeared
         time.sleep(0.0002)
     return None
@@ -148,8 +149,8 @@ def _parts(work_dir: Path) -> set[str]:
         return set()
 
 
-def _what(work_dir: Path) -> str:
-    """What a dead process was doing, by what it left behind."""
-    left = _parts(work_dir)
+def _what(work_dir: Path, since: float) -> str:
+    """What a dead process was doing, by what it, and none before it, left behind."""
+    left = {name for name in _parts(work_dir) if (work_dir / name).stat().st_mtime >= since - 0.01}
     found: Callable[[str], bool] = lambda part: any(part in name for name in left)  # noqa: E731 - one line, used once
     return next((hit for hit, part in HITS.items() if found(part)), "elsewhere")

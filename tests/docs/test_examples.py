@@ -28,6 +28,7 @@ SHORT = {
     "cifar10": [TWO_BATCHES, "train_cfg.max_epochs=1", "train_dataloader.batch_size=4", "param_scheduler.1.end=4"],
     "cfg": [TWO_BATCHES, "train_cfg.max_epochs=1"],
     "digits": [TWO_BATCHES, "train_cfg.max_epochs=1"],
+    "digits_tta": [TWO_BATCHES, "train_cfg.max_epochs=1"],
     "finetune": [TWO_BATCHES, "train_cfg.max_epochs=1", "param_scheduler.0.end=1"],
     "gan": [TWO_BATCHES, "train_cfg.max_epochs=1", "param_scheduler.generator.0.end=1"],
     "pretrain": [TWO_BATCHES, "train_cfg.max_epochs=1"],

@@ -83,7 +83,9 @@ class ThroughputHook(Hook):
             self.peak_flops = _peak(runner)
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
-        """Count operations in the first step."""
+        """Count operations in the first step; let the clock run on after what it was stopped for."""
+        if self._started is None:
+            self._started = perf_counter()
         if self.counts_flops and self._flops_per_sample is None and not runner.cfg.get("compile"):
             self._counter = FlopCounterMode(display=False)
             self._counter.__enter__()  # type: ignore[no-untyped-call]  # torch leaves it without annotations

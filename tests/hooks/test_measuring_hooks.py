@@ -91,6 +91,14 @@ def build(folder: Path, *hooks: Any, model: Any = Model, **changes: Any) -> Runn
 
 
 class TestThroughput:
+    def test_records_go_on_after_a_checkpoint(self, tmp_path: Path) -> None:
+        checkpoint = {"checkpoint": {"by_epoch": False, "interval": 5}}
+        length = {"by_epoch": False, "max_iters": 20}
+        hook = ThroughputHook(interval=2, flops=False)
+        runner = build(tmp_path, hook, train_cfg=length, default_hooks=checkpoint)
+        runner.train()
+        assert len(runner.message_hub.get_scalar("train/samples_per_second").data[0]) == 10
+
     def test_counts_samples_tokens_and_operations(self, tmp_path: Path) -> None:
         hook = ThroughputHook(interval=2, tokens="ids", peak_flops=1e12)
         runner = build(tmp_path, hook)

@@ -97,7 +97,9 @@ def strategy(runner: Runner, cfg: BaseStrategy | Mapping[str, Any] | None) -> Ba
         return DDPStrategy() if runner.distributed else SingleDeviceStrategy()
     built = runner.builder.build("strategy", cfg, ("strategy",))
     if not isinstance(built, BaseStrategy):
-        raise BuildError(f"a strategy derives from BaseStrategy, and {type(built).__name__} does not", path=("strategy",))
+        raise BuildError(
+            f"a strategy derives from BaseStrategy, and {type(built).__name__} does not", path=("strategy",)
+        )
     return built
 
 

@@ -78,6 +78,7 @@ _OPTIONS: Mapping[str, dict[str, Any]] = {
     "SGD": {"lr": 0.05, "momentum": 0.9, "weight_decay": 0.0005},
     "Adam": {"lr": 0.003},
     "AdamW": {"lr": 0.003, "weight_decay": 0.05},
+    "ZeroRedundancyOptimizer": {"optimizer_type": "AdamW"},
 }
 """Arguments of optimizers that are worth writing down."""
 
@@ -154,7 +155,22 @@ def _part(catalog: Catalog, name: str, part: str) -> dict[str, Any]:
         return {"split": part if part in names else names[0], **({"root": "data"} if root else {})}
     if train is not None and train.schema.get("type") == "boolean":
         return {"train": part == "train", **({"root": "data"} if root else {})}
-    return {"root": f"data/{part}"} if root else {}
+    if root:
+        return {"root": f"data/{part}"}
+    if signature.parameter("ann_file") is not None:
+        return {"ann_file": f"data/{part}.json"}
+    return _wrapped(catalog, signature, part)
+
+
+def _wrapped(catalog: Catalog, signature: Signature, part: str) -> dict[str, Any]:
+    """The data set, or the list of them, that a data set is made of: annotated files."""
+    inner = {"type": "BaseDataset", **_part(catalog, "BaseDataset", part)}
+    for each in signature.parameters:
+        if each.required and each.schema.get("x-slot") == "dataset":
+            return {each.name: inner}
+        if each.required and each.schema.get("items", {}).get("x-slot") == "dataset":
+            return {each.name: [inner]}
+    return {}
 
 
 def _optimizer(catalog: Catalog, choices: Choices) -> Component:

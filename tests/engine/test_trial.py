@@ -68,11 +68,10 @@ def test_a_dry_run_takes_a_step_of_each_kind(
 
 
 def test_validate_build_prints_them_like_any_problem(capsys: pytest.CaptureFixture[str]) -> None:
-    more = ["-o", "optim_wrapper.optimizer={_delete_: true, type: SGD, nesterov: true}", "--build"]
+    layer = "{type: nn.Conv2d, in_channels: 3, out_channels: 4, kernel_size: 3, groups: 2}"
+    more = ["-o", f"model={{_delete_: true, type: ModuleAdapter, loss: null, module: {layer}}}", "--build"]
     assert run(["validate", str(DIGITS), *more]) == 1
-    assert (
-        "error[build-failed] optim_wrapper: ValueError: Nesterov momentum requires a momentum"
-        in capsys.readouterr().out
-    )
+    says = "error[build-failed] model.module: ValueError: in_channels must be divisible by groups"
+    assert says in capsys.readouterr().out
     assert run(["validate", str(DIGITS), "--build"]) == 0
     assert capsys.readouterr().out == f"{DIGITS}: no problems\n"

@@ -19,7 +19,8 @@ from runner.validation import check
 
 ROOT = Path(__file__).parents[2]
 OWN_CODE = ROOT / "examples" / "custom_model" / "cfg.yaml"
-EXAMPLES = sorted(set(ROOT.glob("examples/*/*.yaml")) - {OWN_CODE})
+WITH_OWN_CODE = sorted(file for file in ROOT.glob("examples/*/*.yaml") if "custom_imports" in compose(file).data)
+EXAMPLES = sorted(set(ROOT.glob("examples/*/*.yaml")) - set(WITH_OWN_CODE))
 CASES = sorted(ROOT.glob("tests/cases/*/*.yaml"))
 
 SAYABLE = {
@@ -128,6 +129,12 @@ def test_with_components_of_ones_own(tmp_path):
     wrong = tmp_path / "cfg.yaml"
     wrong.write_text(OWN_CODE.read_text().replace("blocks: 2", "block: 2"))
     assert check_jsonschema(own, OWN_CODE, wrong) == {wrong}
+
+
+@pytest.mark.parametrize("example", WITH_OWN_CODE, ids=lambda file: file.stem)
+def test_an_example_with_code_of_its_own_agrees_with_the_schema_that_is_made_for_it(example, tmp_path):
+    assert run(["schema", "--for", str(example), "--out", str(tmp_path / "own.json")]) == 0
+    assert check_jsonschema(tmp_path / "own.json", example) == set()
 
 
 def test_what_no_schema_can_say_is_the_smaller_part(record_property):

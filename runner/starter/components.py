@@ -33,6 +33,11 @@ class Component:
     arguments: Mapping[str, Any] = field(default_factory=dict)
     to_fill_in: frozenset[str] = frozenset()
 
+    @property
+    def is_iterable(self) -> bool:
+        """Whether it is a data set whose samples come in an order of its own."""
+        return "torch.utils.data.dataset:IterableDataset" in self.signature.bases
+
     def takes(self, name: str) -> bool:
         """Whether its constructor has an argument of that name."""
         return self.signature.parameter(name) is not None

@@ -203,11 +203,14 @@ def _section(title: str, key: str, part: Component) -> str:
 
 def _loader(key: str, data: Component, *, batch_size: int, shuffle: bool) -> str:
     order = "each epoch in another order" if shuffle else "in the data set's order"
+    sampler = f"{{type: DefaultSampler, shuffle: {str(shuffle).lower()}}}"
+    if data.is_iterable:
+        sampler, order = "null", "the data set decides the order"
     return (
         f"{key}:\n"
         + line(f"batch_size: {batch_size}", "samples in a batch, on each process", indent=2)
         + line("num_workers: 0", "processes that load ahead; what is trained does not depend on it", indent=2)
-        + line(f"sampler: {{type: DefaultSampler, shuffle: {str(shuffle).lower()}}}", order, indent=2)
+        + line(f"sampler: {sampler}", order, indent=2)
         + line("collate_fn: default_collate", "stacks the samples of a batch into tensors", indent=2)
         + "  dataset:\n"
         + data.written(indent=4)

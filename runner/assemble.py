@@ -91,9 +91,21 @@ def model(runner: Runner, cfg: nn.Module | Mapping[str, Any], data_preprocessor:
     return built
 
 
-def strategy(runner: Runner, cfg: BaseStrategy | Mapping[str, Any] | None) -> BaseStrategy:
-    """Build the strategy; without one, a model is trained whole, on each device that takes part."""
+def strategy(
+    runner: Runner, cfg: BaseStrategy | Mapping[str, Any] | None, wrapper: Mapping[str, Any] | None
+) -> BaseStrategy:
+    """Build the strategy; without one, a model is trained whole, on each device that takes part.
+
+    Raises:
+        BuildError: It is none, or a wrapper that shards the model is given without the strategy that it takes.
+    """
     if cfg is None:
+        if wrapper and str(wrapper.get("type")).rpartition(".")[2] == "MMFullyShardedDataParallel":
+            raise BuildError(
+                "it shards the model before its weights are drawn; write strategy: {type: FSDPStrategy, model_wrapper: …} "
+                "with this mapping",
+                path=("model_wrapper_cfg",),
+            )
         return DDPStrategy() if runner.distributed else SingleDeviceStrategy()
     built = runner.builder.build("strategy", cfg, ("strategy",))
     if not isinstance(built, BaseStrategy):

@@ -166,7 +166,7 @@ class Runner:
         self._test_loop: EvaluationLoop | None = None
         self.optim_wrapper: OptimWrapper | None = None
         self.param_schedulers: list[_ParamScheduler] | dict[str, list[_ParamScheduler]] = []
-        self.strategy = assemble.strategy(self, strategy)
+        self.strategy = assemble.strategy(self, strategy, model_wrapper_cfg)
         self.model = assemble.wrapped_model(self, model, data_preprocessor, self._fields, self._initialize_early)
         self._initialized = self.strategy.initializes  # after that there is nothing that could be
         self.hooks = HookList()

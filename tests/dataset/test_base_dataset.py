@@ -267,9 +267,12 @@ def test_workers_have_no_copy_of_their_own(method):
         dataset, 1, sampler=DefaultSampler(range(2), shuffle=False), num_workers=2, multiprocessing_context=method,
         collate_fn=default_collate,
     )  # fmt: skip
-    for own, resident in torch.cat(list(loader)).tolist():
-        assert resident > 0.9 * size, "the whole block was read"
-        assert own < 0.05 * size
+    for attempt in range(3):  # what only one process has mapped at the moment counts as its own
+        measured = torch.cat(list(loader)).tolist()
+        assert all(resident > 0.9 * size for _, resident in measured), "the whole block was read"
+        if all(own < 0.05 * size for own, _ in measured):
+            break
+        assert attempt < 2, measured
     assert view.tobytes() == before, "what was looked at before is still there"
 
 

@@ -144,7 +144,7 @@ class TestHover:
 
     def test_over_a_field(self, ask):
         assert "Loads the training data." in ask.hover("train_data|loader:\n  batch_size: 3\n")
-        assert "Samples in a batch, on each process." in ask.hover("train_dataloader:\n  batch_|size: 3\n")
+        assert "Samples in a batch, on each process" in ask.hover("train_dataloader:\n  batch_|size: 3\n")
 
     def test_over_a_types_slot(self, ask):
         assert describe("runner_vision.datasets.digits:Digits").summary in ask.hover(
@@ -161,7 +161,7 @@ class TestDiagnostics:
             (f"{BASE}train_dataloader: {{dataset: {{type: Digit}}}}\n", 2, 36, '"Digits"'),
             (f"{BASE}train_dataloader: {{dataset: {{splt: all}}}}\n", 2, 30, "Property splt is not allowed."),
             (f"{BASE}optim_wrapper: {{clip_grad: {{max_nrm: 3}}}}\n", 2, 29, "Property max_nrm is not allowed."),
-            (f"{BASE}train_dataloader: {{batch_size: two}}\n", 2, 32, 'Expected "integer"'),
+            (f"{BASE}train_dataloader: {{batch_size: two}}\n", 2, 32, "Expected one of integer, null."),
             ("model: {type: SmallConvNet, num_clases: 3}\n", 1, 29, "Property num_clases is not allowed."),
             ("model: {type: SmallConvNet, num_classes: 1}\n", 1, 42, "minimum of 2"),
             (f"{MODEL}custom_hooks: [{{type: MisclassifiedHook, priority: HIHG}}]\n", 2, 52, '"HIGH"'),
@@ -177,8 +177,10 @@ class TestDiagnostics:
     @pytest.mark.parametrize(
         "config",
         sorted(
-            {*ROOT.glob("examples/*/*.yaml"), *ROOT.glob("tests/cases/valid/*.yaml")}
-            - {ROOT / "examples/custom_model/cfg.yaml"}
+            # One with code of its own needs the schema that is made for it.
+            config
+            for config in (*ROOT.glob("examples/*/*.yaml"), *ROOT.glob("tests/cases/valid/*.yaml"))
+            if not list(config.parent.glob("*.py"))
         ),
         ids=lambda config: config.stem,
     )

@@ -136,7 +136,9 @@ def fields(work_dir: Path, **changes: Any) -> dict[str, Any]:
 def train(work_dir: Path, **changes: Any) -> tuple[Runner, Record]:
     record = Record()
     hooks = [*changes.pop("custom_hooks", []), record]
+    allows_change = changes.pop("allow_config_change", False)
     runner = Runner(**fields(work_dir, **changes), custom_hooks=hooks)
+    runner.allow_config_change = allows_change
     runner.train()
     runner.close()
     return runner, record

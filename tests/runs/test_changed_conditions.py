@@ -36,6 +36,7 @@ def test_another_batch_size_still_ends_at_max_iters(
         load_from=str(tmp_path / f"iter_{step}.pth"),
         resume=True,
         param_scheduler=None,
+        allow_config_change=True,
         train_dataloader=loader(Noisy(), batch_size=batch_size),
         log_level="WARNING",
     )
@@ -118,7 +119,7 @@ def test_a_work_directory_that_was_moved_keeps_its_best_metrics(
     changes = {"val_evaluator": {"type": Falling}, "default_hooks": {"checkpoint": checkpoint}}
     train(tmp_path / "before", **changes, train_cfg={"by_epoch": True, "max_epochs": 2})
     (tmp_path / "before").rename(tmp_path / "after")
-    longer = {"train_cfg": {"by_epoch": True, "max_epochs": 3}, "param_scheduler": None}
+    longer = {"train_cfg": {"by_epoch": True, "max_epochs": 3}, "param_scheduler": None, "allow_config_change": True}
     scores = iter([0.1, 0.2])
     train(tmp_path / "after", **changes, **longer, resume=True, log_level="INFO")
     summary = capsys.readouterr().out.partition("Training finished")[2]

@@ -138,7 +138,8 @@ def test_a_signal_stops_with_a_checkpoint(
 def test_a_wait_for_data_is_left(straight: Path, tmp_path: Path, workers: int) -> None:
     slow = (
         "-o",
-        "train_dataloader.dataset={type: Waiting, after: 65}",
+        # Each worker counts what it reads itself, anew in each epoch.
+        f"train_dataloader.dataset={{type: Waiting, after: {20 if workers else 65}}}",
         "-o",
         f"train_dataloader.num_workers={workers}",
     )

@@ -112,7 +112,12 @@ def _normalized(argv: list[str]) -> Iterator[str]:
 
 def _is_resume_value(argument: str) -> bool:
     """A step, `auto`, `last`, `best` or a checkpoint's path; a config's path and the next option are none."""
-    return argument in {"auto", "last", "best"} or argument.startswith("best:") or argument.isdecimal() or argument.endswith((".pth", ".pt", ".ckpt"))
+    return (
+        argument in {"auto", "last", "best"}
+        or argument.startswith("best:")
+        or argument.isdecimal()
+        or argument.endswith((".pth", ".pt", ".ckpt"))
+    )
 
 
 def override(key: str, value: Any) -> str:

@@ -38,7 +38,8 @@ def train(
     unset: Unset = None,
     work_dir: Annotated[str | None, typer.Option("--work-dir", help="Where checkpoints and logs go.")] = None,
     resume: Annotated[
-        str | None, typer.Option("--resume", metavar="[auto|last|best|STEP|PATH]", help="Go on with a run; alone: the newest.")
+        str | None,
+        typer.Option("--resume", metavar="[auto|last|best|STEP|PATH]", help="Go on with a run; alone: the newest."),
     ] = None,
     load_from: Annotated[
         str | None, typer.Option("--load-from", metavar="CKPT", help="Take weights from here.")

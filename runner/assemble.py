@@ -16,6 +16,7 @@ from runner.dataset import build_dataloader as keyed_dataloader
 from runner.dataset import rebuild
 from runner.dataset.build import accepted
 from runner.dist.ddp import MMDistributedDataParallel
+from runner.dist.fully_sharded import MMFullyShardedDataParallel
 from runner.errors import BuildError, Path
 from runner.evaluator import Evaluator
 from runner.hooks import Hook
@@ -26,7 +27,7 @@ from runner.model import (
 )
 from runner.optim import OptimWrapper, OptimWrapperDict, build_optim_wrapper
 from runner.optim.scheduler import _ParamScheduler
-from runner.strategy import BaseStrategy, DDPStrategy, SingleDeviceStrategy
+from runner.strategy import BaseStrategy, DDPStrategy, FSDPStrategy, SingleDeviceStrategy
 from runner.strategy.base import Surroundings
 
 if TYPE_CHECKING:
@@ -94,25 +95,29 @@ def model(runner: Runner, cfg: nn.Module | Mapping[str, Any], data_preprocessor:
 def strategy(
     runner: Runner, cfg: BaseStrategy | Mapping[str, Any] | None, wrapper: Mapping[str, Any] | None
 ) -> BaseStrategy:
-    """Build the strategy; without one, a model is trained whole, on each device that takes part.
+    """Build the strategy; without one, a model is trained whole, or in the way of its wrapper, on all devices.
 
     Raises:
-        BuildError: It is none, or a wrapper that shards the model is given without the strategy that it takes.
+        BuildError: It is none.
     """
     if cfg is None:
-        if wrapper and str(wrapper.get("type")).rpartition(".")[2] == "MMFullyShardedDataParallel":
-            raise BuildError(
-                "it shards the model before its weights are drawn; write strategy: {type: FSDPStrategy, model_wrapper: …} "
-                "with this mapping",
-                path=("model_wrapper_cfg",),
-            )
-        return DDPStrategy() if runner.distributed else SingleDeviceStrategy()
+        if not runner.distributed:
+            return SingleDeviceStrategy()
+        return FSDPStrategy(model_wrapper=dict(wrapper)) if wrapper and _shards(runner, wrapper) else DDPStrategy()
     built = runner.builder.build("strategy", cfg, ("strategy",))
     if not isinstance(built, BaseStrategy):
         raise BuildError(
             f"a strategy derives from BaseStrategy, and {type(built).__name__} does not", path=("strategy",)
         )
     return built
+
+
+def _shards(runner: Runner, wrapper: Mapping[str, Any]) -> bool:
+    """Whether a wrapper deals the model out, which takes a strategy that knows when the weights are drawn."""
+    if "type" not in wrapper:
+        return False
+    target, _ = runner.builder.resolve("model_wrapper", wrapper, ("model_wrapper_cfg",))
+    return target is MMFullyShardedDataParallel
 
 
 def wrapped_model(

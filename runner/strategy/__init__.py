@@ -3,7 +3,7 @@
 base.py      the contract
 single.py    one device
 ddp.py       a whole model on each
-fsdp.py      a share of the model on each, layers computed together
+fsdp.py      a share of the model on each
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A share of the model on each device (FSDP2), and layers that several devices compute together."""
+"""A share of the model on each device (FSDP2)."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ def rows():
         for argument, schema in (entry.schema or {"properties": {}})["properties"].items():
             items = schema.get("prefixItems") or ([schema["items"], schema["items"]] if "items" in schema else None)
             for index, item in enumerate(items or [schema]):
-                for keyword in BESIDE.keys() & item.keys():
+                for keyword in [keyword for keyword in BESIDE if keyword in item]:
                     place = index if items else None
                     yield pytest.param(
                         entry, argument, place, keyword, item[keyword], id=f"{entry.name}-{argument}-{keyword}-{place}"

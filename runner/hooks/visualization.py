@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
 __all__ = ["VisualizationHook"]
 
-_INPUTS = ("inputs", "images", "image", "imgs", "img")
-
 
 class VisualizationHook(Hook):
     """Draws predictions on the images of some batches, in validations and tests.
@@ -63,13 +61,15 @@ class VisualizationHook(Hook):
     def _draw(self, runner: Runner, phase: str, batch_idx: int, data_batch: Any, outputs: Any) -> None:
         if not self.enable or runner.rank != 0 or batch_idx % self.interval != 0:
             return
-        images = _images(data_batch)
+        from runner.visualization.batch import samples_of
+
         loop = runner.test_loop if phase == "test" else runner.val_loop
         metainfo = getattr(loop.dataloader.dataset, "metainfo", None) if loop is not None else None
         classes = metainfo.get("classes") if isinstance(metainfo, Mapping) else None
-        for number, sample in enumerate(outputs or ()):
+        outputs = outputs or ()
+        for number, (shown, output) in enumerate(zip(samples_of(data_batch, outputs), outputs, strict=True)):
             name = f"{phase}_{batch_idx}_{number}"
-            picture = self._picture(runner, name, _pixels(images[number]), sample, classes)
+            picture = self._picture(runner, name, shown.image, output, classes)
             if self.out_dir is not None:
                 from runner.visualization.png import encode_png
 
@@ -92,42 +92,3 @@ class VisualizationHook(Hook):
             visualizer.show(picture, win_name=name, wait_time=self.wait_time)
         visualizer.add_image(name, picture, step=runner.iter)
         return picture
-
-
-def _images(data_batch: Any) -> Any:
-    """The images of a batch, to be indexed.
-
-    Raises:
-        ValueError: The batch has none where they are looked for.
-    """
-    if isinstance(data_batch, Mapping):
-        key = next((name for name in _INPUTS if name in data_batch), None)
-        if key is not None:
-            return _first_view(data_batch[key])
-    elif isinstance(data_batch, (list, tuple)) and data_batch:
-        return _first_view(data_batch[0])
-    raise ValueError(
-        f"VisualizationHook found no images in the batch, a {type(data_batch).__name__}; it takes (images, …) or a "
-        f"mapping with one of {', '.join(_INPUTS)}"
-    )
-
-
-def _first_view(images: Any) -> Any:
-    """The images as they are; where there are several views of each, the first."""
-    several = isinstance(images, (list, tuple)) and images
-    return images[0] if several and (isinstance(images[0], (list, tuple)) or images[0].ndim == 4) else images
-
-
-def _pixels(image: Any) -> np.ndarray[Any, Any]:
-    """An image (C, H, W) as bytes (H, W, C): numbers from 0 to 1 are stretched to bytes, others from least to most."""
-    array = torch.as_tensor(image).detach().cpu()
-    if array.dim() == 2:
-        array = array[None]
-    if array.dtype != torch.uint8:
-        array = array.float()
-        least, most = array.amin(), array.amax()
-        if least < 0 or most > 1:
-            array = (array - least) / (most - least).clamp(min=1e-12)
-        array = (array * 255).round().to(torch.uint8)
-    made: np.ndarray[Any, Any] = array.permute(1, 2, 0).contiguous().numpy()
-    return made if made.shape[2] == 3 else made[..., :1].repeat(3, axis=2)

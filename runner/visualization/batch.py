@@ -58,12 +58,19 @@ def samples_of(data_batch: Any, outputs: Sequence[Any]) -> Iterator[Shown]:
             f"no images in a batch of type {type(data_batch).__name__}; it is to be (images, labels) or to have one of "
             f"the keys {', '.join(_IMAGES)}"
         )
+    images = _first_view(images)
     for number, output in enumerate(outputs):
         sample = samples[number] if samples is not None else None
         label = labels[number] if labels is not None and not isinstance(labels, (str, Mapping)) else None
         facts = {**_fields(sample), **_fields(output)}
         image = _as_it_was(as_image(images[number], facts), facts)
         yield Shown(Path(str(facts.get("img_path", ""))).name, image, _joined(sample, label, output))
+
+
+def _first_view(images: Any) -> Any:
+    """The images as they are; where there are several views of each, the first."""
+    several = isinstance(images, (list, tuple)) and images
+    return images[0] if several and (isinstance(images[0], (list, tuple)) or images[0].ndim == 4) else images
 
 
 def _joined(sample: Any, label: Any, output: Any) -> Any:

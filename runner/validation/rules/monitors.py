@@ -24,9 +24,13 @@ _EVALUATOR = "runner.evaluator.evaluator:Evaluator"
 _VAL_LOOP = "runner.loops.evaluation:ValLoop"
 _CHECKPOINT = "runner.hooks.checkpoint:CheckpointHook"
 _EARLY_STOPPING = "runner.hooks.early_stopping:EarlyStoppingHook"
+_PLATEAU = "runner.optim.scheduler.plateau:ReduceOnPlateauParamScheduler"
+_ADAPTER = "runner.model.module_adapter:ModuleAdapter"
 _OWN_LOSS = "val_loss"
 """What a validation yields besides, where the model gives its losses with its predictions."""
 _ARGUMENT = re.compile(r"\{(\w+)\}")
+_TURNED = re.compile(r"err|miss|fail", re.IGNORECASE)
+"""Parts of a name that turn what the rest of it tells: of `top1_error` less is better."""
 _COMPUTED = ("compute_metrics", "evaluate", "_full_name")
 """Methods that decide what a metric yields: a class that overrides one below a declaration is not bound by it."""
 
@@ -37,15 +41,19 @@ def unknown_metric(context: Context) -> Iterator[Problem]:
     if names is None:
         return
     exact = [name for name in names if "*" not in name]
+    gives_losses = _may_give_losses(context)
     for part, path, metric in _monitored(context):
-        if metric == _OWN_LOSS or any(fnmatchcase(metric, name) for name in names):
+        if (metric == _OWN_LOSS and gives_losses) or any(fnmatchcase(metric, name) for name in names):
             continue
         suggestion = next((name for name in exact if name.endswith(f"/{metric}")), nearest(metric, exact))
         message = (
             f"no metric is called '{metric}', which {part.name} waits for; val_evaluator yields {listed(names)}"
             f"{did_you_mean(suggestion)}"
         )
-        if "loss" not in metric:
+        if part.is_a(_PLATEAU) and path == part.path:
+            message = f"{message}; that name is its default, give it another monitor"
+            yield context.problem("unknown-metric", path, message, at="value", suggestion=suggestion)
+        elif "loss" not in metric or not gives_losses:
             yield context.problem("unknown-metric", path, message, at="value", suggestion=suggestion)
         else:
             message = f"{message}; a model that gives its losses with its predictions yields them by their own names"
@@ -67,11 +75,14 @@ def metric_without_validation(context: Context) -> Iterator[Problem]:
 
 
 def metric_direction(context: Context) -> Iterator[Problem]:
-    """A metric whose name does not tell whether more or less of it is better, where nothing else does."""
+    """A metric of which less is taken for better, and its name says more; or whose name says nothing where it has to."""
     names = _yielded(context)
     for part, path, metric in _monitored(context):
-        is_unknown = names is not None and not any(fnmatchcase(metric, name) for name in names)
-        if is_unknown or not part.is_a(_CHECKPOINT, _EARLY_STOPPING) or part.value("rule") is not None:
+        is_unknown = names is not None and not any(fnmatchcase(metric, name) for name in [*names, _OWN_LOSS])
+        if is_unknown or not part.is_a(_CHECKPOINT, _EARLY_STOPPING, _PLATEAU):
+            continue
+        if part.value("rule") is not None:
+            yield from _against_name(context, part, path, metric)
             continue
         keys = []
         for name, usual in (("greater_keys", GREATER_KEYS), ("less_keys", LESS_KEYS)):
@@ -84,6 +95,26 @@ def metric_direction(context: Context) -> Iterator[Problem]:
                 "or less"
             )
             yield context.problem("metric-direction", path, message, at="value")
+
+
+def _against_name(context: Context, part: Part, path: Path, metric: str) -> Iterator[Problem]:
+    """A rule that is another than the metric's name tells."""
+    rule, place = part.value("rule"), (*part.path, "rule")
+    if isinstance(rule, list | tuple) and isinstance(path[-1], int) and path[-1] < len(rule):
+        rule, place = rule[path[-1]], (*place, path[-1])
+    told = {told_rule(metric, GREATER_KEYS, ()), told_rule(metric, (), LESS_KEYS)} - {None}
+    if _TURNED.search(metric) or rule not in ("greater", "less") or len(told) != 1 or rule in told:
+        return
+    wanted, better = ("greater", "more") if rule == "less" else ("less", "less")
+    if part.given("rule"):
+        message = f"{rule}, and by its name {better} of '{metric}' is better; give rule: {wanted}"
+        yield context.problem("metric-direction", place, message, at="value", severity="warning")
+    else:
+        message = (
+            f"by its name {better} of '{metric}' is better, and without a rule {part.name} takes the opposite; "
+            f"give rule: {wanted}, or rule: {rule} where that is meant"
+        )
+        yield context.problem("metric-direction", path, message, at="value")
 
 
 def metrics_of(part: Part) -> list[str] | None:
@@ -155,6 +186,17 @@ def _yielded(context: Context) -> list[str] | None:
             return None
         names += found
     return names or None
+
+
+def _may_give_losses(context: Context) -> bool:
+    """Whether the model may give its losses with its predictions: an adapter gives what its `predictions` says."""
+    model = part_at(context, "model", ("model",))
+    if model is None or not model.is_just(_ADAPTER):
+        return True
+    predictions = model.value("predictions")
+    return predictions not in ("classes", "values") and (
+        predictions != "auto" or model.value("loss") in (None, UNKNOWN)
+    )
 
 
 def _monitored(context: Context, *, auto: bool = False) -> Iterator[tuple[Part, Path, str]]:

@@ -12,7 +12,8 @@ UNKNOWN = ("unknown-metric", "default_hooks.checkpoint.save_best", "error")
 
 
 def saving(metric):
-    return f"default_hooks: {{checkpoint: {{save_best: {metric}, rule: greater}}}}\n"
+    rule = "less" if "loss" in metric else "greater"
+    return f"default_hooks: {{checkpoint: {{save_best: {metric}, rule: {rule}}}}}\n"
 
 
 ROWS = {
@@ -150,6 +151,8 @@ DIRECTIONS = {
     "keys": ("monitor: accuracy/top1", "save_best: confusion_matrix/result, greater_keys: [result]", []),
     "keys of which none fits": ("monitor: accuracy/top1", "save_best: accuracy/top1, greater_keys: [mAP]", ["default_hooks.checkpoint.save_best"]),
     "the first one": ("monitor: accuracy/top1", "save_best: auto", []),
+    "a rule that the name is against": ("monitor: accuracy/top1, rule: less", "save_best: [val_loss, accuracy/top1], rule: [greater, greater]", ["custom_hooks.0.rule?", "default_hooks.checkpoint.rule.0?"]),
+    "a rule for both": ("monitor: val_loss, rule: less", "save_best: [val_loss, accuracy/top1], rule: less", ["default_hooks.checkpoint.rule?"]),
 }  # fmt: skip
 
 
@@ -159,7 +162,35 @@ def test_whether_more_is_better_is_told(marked, stopping, saving, paths):
         "val_evaluator: [{type: Accuracy}, {type: ConfusionMatrix}]\n"
         f"custom_hooks: [{{type: EarlyStoppingHook, {stopping}}}]\ndefault_hooks: {{checkpoint: {{{saving}}}}}\n"
     )
-    assert problems == [("metric-direction", path, "error") for path in paths]
+    assert problems == [
+        ("metric-direction", path.rstrip("?"), "warning" if path.endswith("?") else "error") for path in paths
+    ]
+
+
+NAMES = {"top1_error": [], "loss_acc": [], "mse": [], "val/acc": ["metric-direction"], "f1": []}
+
+
+@pytest.mark.parametrize(("name", "codes"), NAMES.items(), ids=NAMES)
+def test_a_plateau_takes_less_for_better_where_the_name_does_not_say_more(found, with_own, name, codes):
+    problems = found(
+        f"val_evaluator: {{type: Undeclared}}\nparam_scheduler: {{type: ReduceOnPlateauLR, monitor: {name}}}",
+        catalog=with_own,
+    )
+    assert [problem.code for problem in problems] == codes
+
+
+ADAPTER = "model: {type: ModuleAdapter, module: {type: nn.Linear, in_features: 2, out_features: 2}, targets: y%s}\n"
+ADAPTED = {
+    "predictions that the losses tell": (", loss: {type: nn.CrossEntropyLoss}", "error"),
+    "classes": (", loss: null, predictions: classes", "error"),
+    "whatever the module gives": (", loss: null", "warning"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "severity"), ADAPTED.values(), ids=ADAPTED)
+def test_an_adapter_says_whether_it_gives_losses_with_its_predictions(marked, arguments, severity):
+    found = marked(ADAPTER % arguments + saving("loss"))
+    assert [each for each in found if each[0] == "unknown-metric"] == [(*UNKNOWN[:2], severity)]
 
 
 NO_VALIDATION = "val_dataloader: null\nval_cfg: null\nval_evaluator: null\n"

@@ -107,14 +107,29 @@ WINDOWS = {
     ),
     "a plateau": ("{type: ReduceOnPlateauLR, monitor: accuracy/top1, rule: greater}", []),
     "a plateau of iterations": (
-        "{type: ReduceOnPlateauLR, monitor: accuracy/top1, by_epoch: false}", [("by-epoch-unit", "by_epoch", "error")]
+        "{type: ReduceOnPlateauLR, monitor: accuracy/top1, rule: greater, by_epoch: false}", [("by-epoch-unit", "by_epoch", "error")]
     ),
     "a plateau that is to be converted": (
-        "{type: ReduceOnPlateauLR, monitor: accuracy/top1, convert_to_iter_based: true}",
+        "{type: ReduceOnPlateauLR, monitor: accuracy/top1, rule: greater, convert_to_iter_based: true}",
         [("by-epoch-unit", "convert_to_iter_based", "error")],
     ),
     "a plateau of another metric": (
         "{type: ReduceOnPlateauLR, monitor: accuracy/topp1}", [("unknown-metric", "monitor", "error")]
+    ),
+    "a plateau of the default metric, which there is not": (
+        "{type: ReduceOnPlateauLR}", [("unknown-metric", "", "error")]
+    ),
+    "a plateau of a loss that the model may give": (
+        "{type: ReduceOnPlateauLR, monitor: loss}", [("unknown-metric", "monitor", "warning")]
+    ),
+    "a plateau of which nobody says what is better": (
+        "{type: ReduceOnPlateauLR, monitor: accuracy/top1}", [("metric-direction", "monitor", "error")]
+    ),
+    "a plateau the wrong way round": (
+        "{type: ReduceOnPlateauMomentum, monitor: accuracy/top1, rule: less}", [("metric-direction", "rule", "warning")]
+    ),
+    "a plateau of a loss, the wrong way round": (
+        "{type: ReduceOnPlateauLR, monitor: val_loss, rule: greater}", [("metric-direction", "rule", "warning")]
     ),
 }  # fmt: skip
 

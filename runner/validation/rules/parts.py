@@ -22,6 +22,7 @@ from runner.validation.suggest import nearest
 __all__ = [
     "Part",
     "hooks",
+    "initializers",
     "number",
     "optim_wrappers",
     "optimizer_names",
@@ -185,6 +186,25 @@ def hooks(context: Context) -> Iterator[Part]:
         found = part_at(context, "hook", ("custom_hooks", position), cfg)
         if found is not None:
             yield found
+
+
+def initializers(context: Context) -> Iterator[Part]:
+    """All initializers under an `init_cfg` of the model or of a part of it, those of an `override` among them."""
+    for path in _under_init_cfg(context.data.get("model"), ("model",)):
+        part = part_at(context, "weight_init", path)
+        if part is not None:
+            yield part
+
+
+def _under_init_cfg(value: Any, path: Path) -> Iterator[Path]:
+    if isinstance(value, list | tuple):
+        for number, each in enumerate(value):
+            yield from _under_init_cfg(each, (*path, number))
+    elif isinstance(value, Mapping):
+        if "init_cfg" in path:
+            yield path
+        for key, each in value.items():
+            yield from _under_init_cfg(each, (*path, key))
 
 
 _SEVERAL = "OptimWrapperDict"

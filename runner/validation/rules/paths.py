@@ -10,7 +10,7 @@ from typing import Any
 from runner.errors import Path, Problem
 from runner.signature import UNKNOWN
 from runner.validation.rules.context import Context
-from runner.validation.rules.parts import Part, part_at, value_at
+from runner.validation.rules.parts import Part, initializers, part_at, value_at
 
 __all__ = ["path_not_found"]
 
@@ -21,6 +21,7 @@ _ROOTS = re.compile(r"(data|ann|img|image|seg|label)_?(root|dir|file|path|folder
 """Parameters that name what is read although they are annotated as text."""
 
 _WRITTEN = re.compile(r"(out|output|save|dump|log|work|cache|tmp|temp)(_|$)|.*_out(_|$)|outfile")
+_PRETRAINED = "runner.model.weight_init:PretrainedInit"
 _NO_BACKEND: tuple[Any, ...] = (None, {}, UNKNOWN)
 _CREATES = ("download", "allow_missing")
 """Arguments with which what is not there is no mistake."""
@@ -39,6 +40,9 @@ def path_not_found(context: Context) -> Iterator[Problem]:
         part = part_at(context, kind, field)
         if part is not None:
             yield from _of_part(context, part)
+    for part in initializers(context):
+        if part.is_a(_PRETRAINED):
+            yield from _missing(context, (*part.path, "checkpoint"))
 
 
 def _fields(context: Context) -> Iterator[tuple[Path, str]]:

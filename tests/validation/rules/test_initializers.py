@@ -38,6 +38,7 @@ def test_what_fills_nothing_is_a_warning(init_cfg, path):
         "null",
         "{type: Normal, layer: Linear}",
         "{type: Normal, override: {name: weight}}",
+        "{type: Normal, override: {name: weight, type: Constant, val: 1}}",
         "{type: Pretrained, checkpoint: weights.pth}",
     ],
 )

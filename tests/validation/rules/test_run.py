@@ -330,6 +330,29 @@ def test_annotations_lie_below_the_root(marked, tmp_path, arguments, missing):
     assert found == [("path-not-found", f"train_dataloader.dataset.{name}", "error") for name in missing]
 
 
+@pytest.mark.parametrize(
+    ("init_cfg", "missing"),
+    [
+        ("{type: Pretrained, checkpoint: nowhere.pth}", "checkpoint"),
+        ("{type: Pretrained, checkpoint: {folder}/there.pth}", None),
+        ("{type: Pretrained, checkpoint: 'https://host/weights.pth'}", None),
+        ("{type: Pretrained, checkpoint: 'torchvision://resnet50'}", None),
+        ("[{type: Normal, layer: Linear}, {type: Pretrained, checkpoint: nowhere.pth}]", "1.checkpoint"),
+        (
+            "{type: Normal, layer: Linear, override: {name: fc, type: Pretrained, checkpoint: a.pth}}",
+            "override.checkpoint",
+        ),
+    ],
+)
+def test_weights_to_begin_with(marked, tmp_path, init_cfg, missing):
+    (tmp_path / "there.pth").touch()
+    module = "module: {type: nn.Linear, in_features: 4, out_features: 2}, loss: {type: nn.MSELoss}"
+    text = f"model: {{type: ModuleAdapter, {module}, init_cfg: {init_cfg.replace('{folder}', str(tmp_path))}}}"
+    assert marked(text) == []
+    expected = [] if missing is None else [("path-not-found", f"model.init_cfg.{missing}", "error")]
+    assert marked(text, check_paths=True) == expected
+
+
 def test_what_is_written_need_not_be_there(marked):
     text = "work_dir: nowhere\ndefault_hooks: {checkpoint: {out_dir: nowhere}}\nresume: 300\n"
     assert marked(text, check_paths=True) == []

@@ -54,15 +54,34 @@ def _verdicts(model: nn.Module) -> Iterator[tuple[list[str], torch.Tensor]]:
     groups: dict[tuple[torch.device, torch.dtype], dict[str, torch.Tensor]] = defaultdict(dict)
     for name, parameter in model.named_parameters():
         tensor = local(parameter.detach())
-        if _counts(tensor):
+        if not _counts(tensor):
+            continue
+        if tensor.device.type == "cpu":
+            yield [name], _is_not_finite(tensor)
+        else:
             groups[tensor.device, tensor.dtype][name] = tensor
     for group in groups.values():
+        # One kernel for many tensors, and no sum that could overflow.
         norms = torch._foreach_norm(list(group.values()), float("inf"))  # noqa: SLF001 - what torch's own clipping calls
         yield list(group), ~torch.isfinite(torch.stack(norms)).all()
     for name, buffer in model.named_buffers():
         tensor = local(buffer.detach())
         if _counts(tensor):
             yield [name], torch.isnan(tensor).any()
+
+
+def _is_not_finite(tensor: torch.Tensor) -> torch.Tensor:
+    """Whether a value of a tensor on the CPU, where a look at the result costs nothing, is not finite.
+
+    A sum is the cheapest pass over memory that a core makes, and no value that is not finite leaves it finite. Large ones
+    may overflow it, so that a sum that is not finite is only a reason to look closer.
+    """
+    if tensor.element_size() == 1:
+        tensor = tensor.float()  # torch does not add up eight bits
+    total = tensor.sum(dtype=torch.float32 if tensor.dtype == torch.float16 else None)
+    if torch.isfinite(total):
+        return torch.tensor(False)
+    return ~torch.isfinite(torch.stack(tensor.aminmax())).all()
 
 
 def _counts(tensor: torch.Tensor) -> bool:

@@ -12,7 +12,8 @@ from runner.validation.rules.clipping import clipping_limit
 from runner.validation.rules.context import Context, Marks, origin_of
 from runner.validation.rules.counting import by_epoch_unit
 from runner.validation.rules.distributed import backend_without_gpu, half_precision
-from runner.validation.rules.duplicates import duplicate_hook
+from runner.validation.rules.duplicates import duplicate_hook, only_once
+from runner.validation.rules.hooks import hook_arguments
 from runner.validation.rules.initializers import initializer_without_layer
 from runner.validation.rules.intervals import interval_beyond_run
 from runner.validation.rules.loaders import (
@@ -77,6 +78,8 @@ RULES: tuple[Callable[[Context], Iterator[Problem]], ...] = (
     optimizer_name,
     optimizer_arguments,
     duplicate_hook,
+    only_once,
+    hook_arguments,
     exclusive_arguments,
     clipping_limit,
     backend_without_gpu,

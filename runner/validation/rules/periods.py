@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 
 from runner.errors import Problem, Severity
 from runner.validation.rules.context import Context
-from runner.validation.rules.parts import Part, number, schedules
+from runner.validation.rules.length import run_length, units
+from runner.validation.rules.parts import Part, number, schedules, value_at
 from runner.validation.rules.windows import Window, windows
 
 __all__ = ["scheduler_arguments", "scheduler_period"]
@@ -25,6 +26,8 @@ def scheduler_period(context: Context) -> Iterator[Problem]:
     """A half period, a cycle, periods or phases that do not fill the window."""
     for window in windows(context):
         length = window.length
+        if length is None and window.part.is_a(_ONE_CYCLE):
+            yield from _one_cycle_through(context, window)
         if length is None or length <= 0:
             continue
         for family, find in _FINDERS.items():
@@ -66,6 +69,28 @@ def _one_cycle(context: Context, window: Window, length: int) -> Iterator[Proble
     )
     place = (*window.part.path, "total_steps")
     yield context.problem("scheduler-period", place, message, at="value", severity=severity)
+
+
+def _one_cycle_through(context: Context, window: Window) -> Iterator[Problem]:
+    """A cycle of iterations up to the end of a run by epochs, of which only the data knows how many iterations they have."""
+    total, epochs = number(window.part, "total_steps"), run_length(context, epochs=True)
+    if total is None or epochs is None or window.epochs:
+        return
+    place = (*window.part.path, "total_steps")
+    batches = value_at(context, ("train_dataloader", "num_batch_per_epoch"))
+    remedy = "leave total_steps out: the cycle then takes as many as there are"
+    if total + 1 < epochs - window.begin:
+        message = (
+            f"{total} iterations, and {units(epochs, epochs=True)} have more: there is nothing to go on with; {remedy}"
+        )
+        yield context.problem("scheduler-period", place, message, at="value")
+    elif isinstance(batches, int) and total != (length := epochs * batches - window.begin):
+        what = "there is nothing to go on with after it" if total < length else "it is cut off on its way"
+        message = (
+            f"{total}, and {units(epochs, epochs=True)} of num_batch_per_epoch: {batches} leave it {length} iterations: "
+            f"{what}; {remedy}"
+        )
+        yield context.problem("scheduler-period", place, message, at="value", severity="warning")
 
 
 def _restarts(context: Context, window: Window, length: int) -> Iterator[Problem]:

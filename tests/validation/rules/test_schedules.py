@@ -156,6 +156,26 @@ BY_ITERATION = {
 }  # fmt: skip
 
 
+CYCLE = "param_scheduler: {type: OneCycleLR, eta_max: 0.1, by_epoch: false, %s}\n"
+LOADER = "train_dataloader: {dataset: {type: Digits}, sampler: {type: DefaultSampler}, num_batch_per_epoch: %s}\n"
+CYCLES = {
+    "iterations of which nobody knows how many": ("", "total_steps: 120", None),
+    "fewer than one an epoch": ("", "total_steps: 10", "error"),
+    "as many as there are": (LOADER % 10, "total_steps: 120", None),
+    "as many as there are by itself": (LOADER % 10, "begin: 20", None),
+    "fewer": (LOADER % 10, "total_steps: 60", "warning"),
+    "more": (LOADER % 10, "total_steps: 130", "warning"),
+    "as many as are left": (LOADER % 10, "begin: 20, total_steps: 100", None),
+    "a window of its own": (LOADER % 10, "end: 60, total_steps: 60", None),
+}
+
+
+@pytest.mark.parametrize(("loader", "arguments", "severity"), CYCLES.values(), ids=CYCLES)
+def test_a_cycle_of_iterations_in_a_run_by_epochs(marked, loader, arguments, severity):
+    expected = [] if severity is None else [("scheduler-period", "param_scheduler.total_steps", severity)]
+    assert marked(f"{EPOCHS}{loader}{CYCLE % arguments}") == expected
+
+
 @pytest.mark.parametrize(("scheduler", "expected"), BY_ITERATION.values(), ids=BY_ITERATION)
 def test_a_window_in_a_thousand_iterations(marked, scheduler, expected):
     assert marked(f"{ITERATIONS}param_scheduler: {scheduler}") == expected

@@ -211,6 +211,8 @@ _FILES: dict[str, dict[str, Any]] = {
 }
 """Files whose names say how they are written, so that their constructors refuse other endings."""
 
+_FILTER = "BaseDataset takes every sample: derive a class whose filter_data() chooses, and name that one"
+
 _SCHEDULERS = {
     "Constant": "constant",
     "CosineAnnealing": "cosine",
@@ -238,8 +240,8 @@ def runner_register(catalog: Registration) -> None:
     catalog.dataset(
         "BaseDataset",
         "runner.dataset.base_dataset:BaseDataset",
-        # Subclasses filter; here the argument would be taken and do nothing.
-        schema={"properties": {"filter_cfg": {"type": "null"}}},
+        # Here the argument would be taken and do nothing.
+        schema={"properties": {"filter_cfg": {"type": "null", "x-remedy": _FILTER}}},
     )
     for name, bounds in _OPTIMIZERS.items():
         # MMEngine's name for torch's: `Adafactor` alone is that of transformers.

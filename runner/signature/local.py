@@ -46,6 +46,7 @@ def scan_file(file: Path) -> LocalFile:
         entries=tuple(scanner.entries),
         files=tuple(Path(each) for each in reading.files if Path(each).is_relative_to(folder)),
         notes=tuple(scanner.notes),
+        definitions=scanner.definitions,
     )
 
 
@@ -56,6 +57,7 @@ class _Scanner:
         self.folder = folder
         self.entries: list[Entry] = []
         self.notes: list[str] = []
+        self.definitions: dict[str, Path] = {}
         self._seen: set[str] = set()
 
     def module(self, module: Module) -> None:
@@ -70,6 +72,7 @@ class _Scanner:
         scope = Scope(module)
         for node in _statements(module.tree.body):
             if isinstance(node, (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
+                self.definitions[node.name] = Path(module.file)
                 for decorator in node.decorator_list:
                     self._decorator(decorator, node, scope)
                 if node.name == "runner_register" and isinstance(node, ast.FunctionDef):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -106,6 +107,7 @@ class LocalFile:
         entries: The components that it and its neighbours register, in the order of the text.
         files: Every file that was read.
         notes: Registrations that could not be read, one sentence each with its place.
+        definitions: The classes and functions at the top of these files, registered or not, with the file of each.
     """
 
     file: Path
@@ -114,3 +116,4 @@ class LocalFile:
     entries: tuple[Entry, ...] = ()
     files: tuple[Path, ...] = ()
     notes: tuple[str, ...] = ()
+    definitions: Mapping[str, Path] = field(default_factory=dict)

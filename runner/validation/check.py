@@ -99,6 +99,7 @@ def _own_problems(
         scope=scope if isinstance(scope, str) else None,
         missing_types=missing_types,
         folders=local.folders,
+        definitions=local.definitions,
     )
     unresolved = frozenset(str(path[0]) for path in composed.unresolved if len(path) == 1)
     mistakes, meant = _mistakes(data, components)

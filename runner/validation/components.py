@@ -13,7 +13,7 @@ from jsonschema.exceptions import ValidationError
 
 from runner.errors import RegistryError, Severity, SignatureError
 from runner.kinds import KINDS, Kind
-from runner.plugin import Catalog, Entry
+from runner.plugin import LOCAL, Catalog, Entry
 from runner.signature import Signature, describe
 from runner.validation.branches import BARE, misspelt_type, types_of
 from runner.validation.fields import Schema
@@ -97,16 +97,24 @@ class Components:
         scope: The plugin that wins where several offer a name.
         missing_types: How severe a type is that nobody offers.
         folders: Where local files lie, for reading them.
+        definitions: The classes and functions in the local files, registered or not, with the file of each.
     """
 
     def __init__(
-        self, catalog: Catalog, *, scope: str | None, missing_types: Severity, folders: Sequence[Path] = ()
+        self,
+        catalog: Catalog,
+        *,
+        scope: str | None,
+        missing_types: Severity,
+        folders: Sequence[Path] = (),
+        definitions: Mapping[str, Path] | None = None,
     ) -> None:
         self.catalog = catalog
         self.scope = scope
         self.visited: dict[int, Schema] = {}
         self._missing_types = missing_types
         self._folders = folders
+        self._definitions = definitions or {}
         self._schemas: dict[tuple[str, str], Schema] = {}
 
     def plays(self, kind: str, name: str) -> bool:
@@ -190,13 +198,28 @@ class Components:
             return self.catalog.resolve(kind.name, name, self.scope)
         except RegistryError as error:
             ambiguous = len(self.catalog.candidates(kind.registry, name)) > 1
+            own = None if ambiguous else self._unregistered(kind, name)
             return Mistake(
-                str(error),
+                own or str(error),
                 code="ambiguous-type" if ambiguous else "unknown-type",
                 path=place,
-                suggestion=error.suggestion,
+                suggestion=None if own else error.suggestion,
                 severity="error" if ambiguous else self._missing_types,
             )
+
+    def _unregistered(self, kind: Kind, name: str) -> str | None:
+        """What to do about a class of the config's own files that they do not offer, or offer under another name."""
+        file = self._definitions.get(name)
+        local = [entry for entry in self.catalog if entry.plugin == LOCAL]
+        if file is None or any(entry.name == name for entry in local):
+            return None
+        others = [entry.name for entry in local if entry.target.partition(":")[2] == name]
+        if others:
+            return f"{file.name} registers its '{name}' under another name; write {' or '.join(map(repr, others))}"
+        return (
+            f"{file.name} has a '{name}' that it does not register; put @{kind.registry}.register_module() above it "
+            f"(from runner.registry import {kind.registry})"
+        )
 
     def _without_type(self, kind: Kind, cfg: Mapping[str, Any], schema: Schema) -> Mistake:
         choices = _choosing_keys(schema)

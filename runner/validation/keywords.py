@@ -94,12 +94,14 @@ def wrong_type(instance: Any, names: Sequence[str], branches: Iterable[Schema] =
     Args:
         instance: The value.
         names: The JSON types that are allowed.
-        branches: The schemas that allow them, where they may say more.
+        branches: The schemas that allow them, where they may say more; `x-remedy` is what to do about another type.
     """
+    branches = tuple(branches)
     *most, last = [_WORDS.get(name, name) for name in dict.fromkeys(names)]
     words = f"{', '.join(most)} or {last}" if most else last
     slot = isinstance(instance, str) and instance.isidentifier() and any("x-slot" in branch for branch in branches)
-    remedy = f"; write {{type: {instance}}}" if slot else _remedy(instance, names)
+    told = next((f"; {branch['x-remedy']}" for branch in branches if "x-remedy" in branch), None)
+    remedy = told or (f"; write {{type: {instance}}}" if slot else _remedy(instance, names))
     return Mistake(f"expected {words}, found {shown(instance)}{remedy}", code="wrong-type")
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ from runner.errors import Path as KeyPath
 from runner.errors import Problem, RegistryError, RunnerError, Severity, SignatureError, dotted
 from runner.kinds import KINDS
 from runner.plugin import LOCAL, Catalog, Registration
-from runner.signature import describe, scan
+from runner.signature import LocalFile, describe, scan
 from runner.validation.suggest import nearest
 
 if TYPE_CHECKING:
@@ -33,11 +33,13 @@ class LocalCode:
         catalog: The catalog with their components; the given one where there are none.
         folders: Where the files lie, for reading classes that they import from each other.
         problems: What could not be found or read.
+        definitions: The classes and functions in the files, registered or not, with the file of each.
     """
 
     catalog: Catalog
     folders: tuple[Path, ...] = ()
     problems: tuple[Problem, ...] = ()
+    definitions: Mapping[str, Path] = field(default_factory=dict)
 
 
 def read_local_code(section: Any, composed: Composition, catalog: Catalog) -> LocalCode:
@@ -53,19 +55,24 @@ def read_local_code(section: Any, composed: Composition, catalog: Catalog) -> Lo
         return LocalCode(catalog=catalog)
     severity: Severity = "warning" if section.get("allow_failed_imports") is True else "error"
     catalog = catalog.copy()
-    folders: list[Path] = []
+    read: list[LocalFile] = []
     problems: list[Problem] = []
     for place, name in paths:
-        problems += _add(name, place, composed, catalog, folders, severity)
+        problems += _add(name, place, composed, catalog, read, severity)
     for place, target in rows:
         problems += _offer(target, place, composed, catalog)
-    return LocalCode(catalog=catalog, folders=tuple(dict.fromkeys(folders)), problems=tuple(problems))
+    return LocalCode(
+        catalog=catalog,
+        folders=tuple(dict.fromkeys(local.folder for local in read)),
+        problems=tuple(problems),
+        definitions={name: file for local in read for name, file in local.definitions.items()},
+    )
 
 
 def _add(
-    name: str, place: KeyPath, composed: Composition, catalog: Catalog, folders: list[Path], severity: Severity
+    name: str, place: KeyPath, composed: Composition, catalog: Catalog, read: list[LocalFile], severity: Severity
 ) -> list[Problem]:
-    """Put one import's components into the catalog; returns what is wrong with it."""
+    """Put one import's components into the catalog, and what was read to the others; returns what is wrong with it."""
     folder = _folder(composed, place)
     try:
         file = _file(name, folder) if _is_path(name) else _module(name, folder)
@@ -78,7 +85,7 @@ def _add(
         return [_problem("component-unreadable", place, str(error), composed, severity)]
     if local is None:
         return []
-    folders.append(local.folder)
+    read.append(local)
     return [_problem("component-unreadable", place, note, composed, "warning") for note in local.notes]
 
 

@@ -98,6 +98,22 @@ def test_what_cannot_be_followed_is_a_problem(problems_in, folder, imports, code
     assert (problem.origin.line, problem.origin.column) == (1, 28)
 
 
+UNREGISTERED = {
+    "a class that is not registered": ("model: {type: Wide}", "layers.py has a 'Wide' that it does not register; put @MODELS.register_module() above it"),
+    "another role's": ("model: {type: Net, depth: 2}\ncustom_hooks: [{type: Wide}]", "put @HOOKS.register_module() above it"),
+    "a registered one by its class's name": ("model: {type: Deep}", "model.py registers its 'Deep' under another name; write 'deep-net'"),
+    "one that is nowhere": ("model: {type: Wider}", "no installed plugin offers a model called 'Wider'"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "message"), UNREGISTERED.values(), ids=UNREGISTERED)
+def test_a_class_that_is_there_and_not_on_offer(problems_in, folder, text, message):
+    (folder / "model.py").write_text(f"{MODEL}\n\n@MODELS.register_module(name='deep-net')\nclass Deep(Wide): ...\n")
+    (problem,) = problems_in(IMPORTS + text)
+    assert (problem.code, problem.suggestion) == ("unknown-type", None)
+    assert message in problem.message
+
+
 def test_failed_imports_can_be_allowed(problems_in):
     text = "custom_imports: {imports: [./modell.py], allow_failed_imports: true}\nmodel: {type: SmallConvNet}"
     assert [problem.severity for problem in problems_in(text)] == ["warning"]

@@ -127,7 +127,23 @@ ROWS = {
     ),
     "checkpoints in a store": (
         CHECKPOINT % "out_dir: 's3://bucket/runs'",
+        [],
+    ),
+    "checkpoints on the web": (
+        CHECKPOINT % "out_dir: 'https://example.org/runs'",
         [("remote-checkpoints", f"{SAVES}.out_dir", "error")],
+    ),
+    "checkpoints where nobody knows": (
+        CHECKPOINT % "out_dir: 's4://bucket/runs'",
+        [("remote-checkpoints", f"{SAVES}.out_dir", "error")],
+    ),
+    "checkpoints behind a chain of drivers": (
+        CHECKPOINT % "out_dir: 'simplecache::s3://bucket/runs'",
+        [("remote-checkpoints", f"{SAVES}.out_dir", "error")],
+    ),
+    "a driver that is not installed": (
+        CHECKPOINT % "out_dir: 'oss://bucket/runs'" + "\nload_from: oss://bucket/runs/epoch_1.pth",
+        [("remote-checkpoints", f"{SAVES}.out_dir", "error"), ("remote-checkpoints", "load_from", "error")],
     ),
     "both names of one argument": (
         "default_hooks: {logger: {out_dir: logs, file_client_args: {}, backend_args: {}}}",
@@ -351,6 +367,13 @@ def test_weights_to_begin_with(marked, tmp_path, init_cfg, missing):
     assert marked(text) == []
     expected = [] if missing is None else [("path-not-found", f"model.init_cfg.{missing}", "error")]
     assert marked(text, check_paths=True) == expected
+
+
+def test_a_data_set_that_filters_nothing_says_which_one_does(found):
+    dataset = "{type: BaseDataset, ann_file: a.json, filter_cfg: {filter_empty_gt: true}}"
+    (problem,) = found(f"train_dataloader: {{sampler: {{type: DefaultSampler}}, dataset: {dataset}}}")
+    assert (problem.code, problem.path) == ("wrong-type", "train_dataloader.dataset.filter_cfg")
+    assert "derive a class whose filter_data() chooses" in problem.message
 
 
 def test_what_is_written_need_not_be_there(marked):

@@ -12,6 +12,7 @@ The tree::
     │   ├── DamagedCheckpoint  its bytes are not the ones that were written
     │   └── SaveError          it could not be written; those before it are untouched
     ├── LaunchError            a process group could not be joined or started
+    ├── LossSpikeError         the loss leapt up
     ├── StorageError           a file could not be read or written where it lies
     └── WorkDirInUse           another run holds the work directory, or nothing can be written there
 
@@ -32,6 +33,7 @@ __all__ = [
     "GoBack",
     "LaunchError",
     "Location",
+    "LossSpikeError",
     "NonFiniteError",
     "Path",
     "PluginError",
@@ -190,6 +192,10 @@ class StorageError(RunnerError):
 
 class WorkDirInUse(RunnerError):  # noqa: N818 - it is a state of a folder
     """Another run holds the work directory, or nothing can be written there."""
+
+
+class LossSpikeError(RunnerError):
+    """The loss of a batch lies far above what it was in the batches before."""
 
 
 class NonFiniteError(RunnerError):

@@ -20,7 +20,7 @@ NAMES = {
         BaseLoop BuildError CheckpointError CheckpointStore Config ConfigDict ConfigError DATASETS DATA_SAMPLERS
         DamagedCheckpoint DictAction EVALUATOR EpochBasedTrainLoop FUNCTIONS FlexibleRunner HOOKS HistoryBuffer Hook
         INFERENCERS Interval IterBasedTrainLoop LAUNCHERS LOG_PROCESSORS LOOPS LaunchError Location LogProcessor
-        METRICS MMLogger MODELS MODEL_WRAPPERS MessageHub NonFiniteError OPTIMIZERS OPTIM_WRAPPERS
+        LossSpikeError METRICS MMLogger MODELS MODEL_WRAPPERS MessageHub NonFiniteError OPTIMIZERS OPTIM_WRAPPERS
         OPTIM_WRAPPER_CONSTRUCTORS PARAM_SCHEDULERS PluginError Priority Problem RUNNERS Registry RegistryError
         Runner RunnerError STORAGES STRATEGIES SaveError SignatureError Slot StorageError TASK_UTILS TRANSFORMS TestLoop
         TypeName VISBACKENDS VISUALIZERS ValLoop WEIGHT_INITIALIZERS WorkDirInUse collect_env find_latest_checkpoint
@@ -52,7 +52,7 @@ NAMES = {
         init_dist init_local_group is_distributed is_main_process joins_group master_only sync_random_seed
     """,
     "runner.errors": """
-        BuildError CheckpointError ConfigError DamagedCheckpoint GoBack LaunchError Location NonFiniteError Path PluginError Problem
+        BuildError CheckpointError ConfigError DamagedCheckpoint GoBack LaunchError Location LossSpikeError NonFiniteError Path PluginError Problem
         RegistryError RunnerError SaveError SignatureError Stopped StorageError WorkDirInUse dotted
     """,
     "runner.evaluator": """
@@ -72,7 +72,7 @@ NAMES = {
     "runner.hooks": """
         CheckpointHook DeviceStatsHook DistSamplerSeedHook EMAHook EarlyStoppingHook EmptyCacheHook
         ExceptionCheckpointHook FreezeHook GradientAccumulationScheduler Hook HookList IterTimerHook LoggerHook
-        MemorySnapshotHook NaNGuardHook NaiveVisualizationHook ParamSchedulerHook PreciseBNHook
+        LossSpikeHook MemorySnapshotHook NaNGuardHook NaiveVisualizationHook ParamSchedulerHook PreciseBNHook
         PredictionWriterHook PrepareTTAHook Priority ProfilerHook RuntimeInfoHook SWAHook SwitchPipelineHook
         SyncBuffersHook ThroughputHook VisualizationHook build_runner_with_tta get_priority
     """,

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from runner.hooks.hook import Hook
     from runner.hooks.iter_timer import IterTimerHook
     from runner.hooks.logger import LoggerHook
+    from runner.hooks.loss_spike import LossSpikeHook
     from runner.hooks.memory_snapshot import MemorySnapshotHook
     from runner.hooks.naive_visualization import NaiveVisualizationHook
     from runner.hooks.nan_guard import NaNGuardHook
@@ -55,6 +56,7 @@ __all__ = [
     "HookList",
     "IterTimerHook",
     "LoggerHook",
+    "LossSpikeHook",
     "MemorySnapshotHook",
     "NaNGuardHook",
     "NaiveVisualizationHook",
@@ -77,6 +79,7 @@ __all__ = [
 _HOMES = {
     "PredictionWriterHook": "runner.hooks.prediction_writer",
     "ExceptionCheckpointHook": "runner.hooks.exception_checkpoint",
+    "LossSpikeHook": "runner.hooks.loss_spike",
     "MemorySnapshotHook": "runner.hooks.memory_snapshot",
     "DeviceStatsHook": "runner.hooks.device_stats",
     "ThroughputHook": "runner.hooks.throughput",

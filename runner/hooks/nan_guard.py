@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import torch
@@ -15,9 +12,9 @@ from torch.optim import Optimizer
 
 from runner import dist
 from runner.errors import GoBack, NonFiniteError
+from runner.hooks.actions import Actions, newest_checkpoint, optimizers
 from runner.hooks.hook import Hook
 from runner.kinds import Interval
-from runner.optim import OptimWrapperDict
 
 if TYPE_CHECKING:
     from runner.runner import Runner
@@ -58,18 +55,23 @@ class NaNGuardHook(Hook):
         self.policy = policy
         self.limit = limit
         self.interval = interval
-        self.actions: list[dict[str, Any]] = []
+        self._done = Actions("nan_guard")
         self._left_out: set[int] = set()
         self._unread: list[tuple[int, torch.Tensor]] = []
         self._undo: list[Callable[[], None]] = []
         self._handles: list[Any] = []
 
+    @property
+    def actions(self) -> list[dict[str, Any]]:
+        """What was done so far."""
+        return self._done.rows
+
     def before_train(self, runner: Runner) -> None:
         """Stand before and behind each step of the optimizers."""
         self._release()
-        if self.actions:
-            runner.message_hub.update_info("nan_guard", list(self.actions))
-        for optimizer in _optimizers(runner):
+        self._unread.clear()  # another hook may have made the run go back
+        self._done.publish(runner)
+        for optimizer in optimizers(runner):
             self._handles.append(
                 optimizer.register_step_pre_hook(lambda each, *_: self._before_step(each, runner.iter + 1))
             )
@@ -136,30 +138,22 @@ class NaNGuardHook(Hook):
         done = len(self.actions)
         is_over = self.limit is not None and done + len(rows) > self.limit
         if self.policy == "raise" or is_over:
-            self._record(runner, [{"iter": bad[0], "action": "raise"}])
+            self._done.record(runner, [{"iter": bad[0], "action": "raise"}])
             raise NonFiniteError(
                 f"{what}{f', after {done} of {self.limit} actions' if is_over else ''}; look at the data and "
                 "at the learning rate there, clip the gradients, or set NaNGuardHook's policy to skip or rollback"
             )
-        self._record(runner, rows)
+        self._done.record(runner, rows)
         if self.policy == "skip":
             runner.logger.warning(f"{what}: the update was left out")
             return
-        checkpoint = runner.store.newest()
+        checkpoint = newest_checkpoint(runner)
         if checkpoint is None:
-            raise NonFiniteError(f"{what}, and there is no checkpoint in {runner.work_dir} to go back to")
+            raise NonFiniteError(f"{what}, and there is no checkpoint in {runner.store.folder} to go back to")
         # What came after the first bad update came out of broken weights.
         self._left_out.add(bad[0])
         runner.logger.warning(f"{what}: back to {checkpoint}, and from there without the update of iteration {bad[0]}")
-        raise GoBack(str(checkpoint))
-
-    def _record(self, runner: Runner, rows: list[dict[str, Any]]) -> None:
-        rows = [{**row, "time": time.strftime("%Y-%m-%d %H:%M:%S")} for row in rows]
-        self.actions += rows
-        runner.message_hub.update_info("nan_guard", list(self.actions))
-        if runner.rank == 0:
-            with Path(runner.log_dir, "nan_guard.jsonl").open("a", encoding="utf-8") as file:
-                file.writelines(f"{json.dumps(row)}\n" for row in rows)
+        raise GoBack(checkpoint)
 
     def state_dict(self) -> dict[str, Any]:
         """What was done so far, and the iterations whose updates are left out."""
@@ -168,15 +162,7 @@ class NaNGuardHook(Hook):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take back what `state_dict` returned; what was done since, before going back, is not forgotten."""
         self._left_out |= set(state_dict["left_out"])
-        if len(state_dict["actions"]) > len(self.actions):
-            self.actions = [dict(row) for row in state_dict["actions"]]
-
-
-def _optimizers(runner: Runner) -> Iterator[Optimizer]:
-    wrapper = runner.optim_wrapper
-    assert wrapper is not None
-    for each in wrapper.values() if isinstance(wrapper, OptimWrapperDict) else [wrapper]:
-        yield each.optimizer
+        self._done.restore(state_dict["actions"])
 
 
 def _is_bad(gradients: list[torch.Tensor]) -> torch.Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Mapping
 from time import perf_counter
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from runner.errors import BuildError
 from runner.hooks.hook import Hook
 from runner.kinds import Interval
 from runner.optim import AmpOptimWrapper
@@ -104,7 +106,7 @@ class ThroughputHook(Hook):
         self._samples += samples
         self._steps += 1
         if self.tokens is not None:
-            self._tokens += data_batch[self.tokens].numel()
+            self._tokens += _elements(data_batch, self.tokens)
         if self._started is not None and self._steps >= self.interval:
             self._record(runner)
 
@@ -164,6 +166,29 @@ def _peak(runner: Runner) -> float | None:
     if is_half:
         return found["half"]
     return found["tf32" if torch.backends.cuda.matmul.allow_tf32 else "single"]
+
+
+def _elements(batch: Any, part: str | int) -> int:
+    """How many elements a part of a batch has: a tensor, an array, or a list of them.
+
+    Raises:
+        BuildError: The batch has no such part, or it is nothing of the kind.
+    """
+    try:
+        field = batch[part]
+    except (KeyError, IndexError, TypeError) as error:
+        there = f"mapping of {', '.join(map(repr, batch))}" if isinstance(batch, Mapping) else type(batch).__name__
+        there += f" of {len(batch)}" if isinstance(batch, (list, tuple)) else ""
+        raise BuildError(
+            f"ThroughputHook: tokens is {part!r}, and a batch is a {there}; give the key or the index of a part"
+        ) from error
+    sizes = [getattr(each, "shape", None) for each in (field if isinstance(field, (list, tuple)) else [field])]
+    if any(size is None for size in sizes):
+        raise BuildError(
+            f"ThroughputHook: tokens is {part!r}, a {type(field).__name__} whose elements can't be counted; give a part "
+            "that is a tensor, or a list of tensors"
+        )
+    return sum(math.prod(size) for size in sizes if size is not None)
 
 
 def _samples(batch: Any) -> int:

@@ -39,6 +39,7 @@ _TABLE: dict[str, dict[str, str]] = {
         "GradientAccumulationScheduler": "runner.hooks.accumulation:GradientAccumulationScheduler",
         "IterTimerHook": "runner.hooks.iter_timer:IterTimerHook",
         "LoggerHook": "runner.hooks.logger:LoggerHook",
+        "LossSpikeHook": "runner.hooks.loss_spike:LossSpikeHook",
         "MemorySnapshotHook": "runner.hooks.memory_snapshot:MemorySnapshotHook",
         "NaNGuardHook": "runner.hooks.nan_guard:NaNGuardHook",
         "NaiveVisualizationHook": "runner.hooks.naive_visualization:NaiveVisualizationHook",

@@ -11,7 +11,7 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from runner import Hook, Runner
-from runner.hooks import NaNGuardHook
+from runner.hooks import LossSpikeHook, NaNGuardHook
 from runner.model import BaseModel
 
 
@@ -87,6 +87,10 @@ def test_no_tensor_is_read_between_two_log_intervals(tmp_path: Any) -> None:
 
 def test_a_guard_against_nan_reads_nothing_either(tmp_path: Any) -> None:
     assert run(tmp_path, NaNGuardHook("skip", interval=101)) == []
+
+
+def test_nor_where_loss_spikes_are_looked_for(tmp_path: Any) -> None:
+    assert run(tmp_path, LossSpikeHook("rollback", interval=101)) == []
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,7 @@ from runner.validation.rules.optimizers import custom_key_pattern, optimizer_arg
 from runner.validation.rules.paths import path_not_found
 from runner.validation.rules.periods import scheduler_arguments, scheduler_period
 from runner.validation.rules.profiling import profiler_window
+from runner.validation.rules.rollback import nothing_to_go_back_to
 from runner.validation.rules.schedulers import scheduler_without_optimizer
 from runner.validation.rules.storages import unknown_storage
 from runner.validation.rules.stores import remote_checkpoints
@@ -66,6 +67,7 @@ RULES: tuple[Callable[[Context], Iterator[Problem]], ...] = (
     metric_direction,
     exclusive_hooks,
     profiler_window,
+    nothing_to_go_back_to,
     remote_checkpoints,
     unknown_storage,
     endless_sampler,

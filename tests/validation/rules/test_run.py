@@ -18,7 +18,22 @@ NO_VALIDATION = "val_dataloader: null\nval_cfg: null\nval_evaluator: null\n"
 LATE, UNIT, WORKERS = "interval-beyond-run", "by-epoch-unit", "workers-needed"
 SAVES = "default_hooks.checkpoint"
 
+BACK = "custom_hooks: [{type: NaNGuardHook, policy: rollback}]\n"
+NOTHING = [("nothing-to-go-back-to", "custom_hooks.0.policy", "error")]
+
 ROWS = {
+    "back to a checkpoint of each epoch": (BACK, []),
+    "back in a run that saves none": ("default_hooks: {checkpoint: null}\n" + BACK, NOTHING),
+    "back in a run that saves the last one": (CHECKPOINT % "interval: -1" + BACK, NOTHING),
+    "back in a run that saves the best one": (
+        CHECKPOINT % "interval: -1" + "custom_hooks: [{type: LossSpikeHook, policy: rollback}]",
+        NOTHING,
+    ),
+    "a spike in a run that saves none": ("default_hooks: {checkpoint: null}\ncustom_hooks: [{type: LossSpikeHook}]", []),
+    "back to one of each minute": (CHECKPOINT % "interval: -1, interval_minutes: 1" + BACK, []),
+    "back to one of the only interval": (CHECKPOINT % "interval: 12" + BACK, NOTHING),
+    "back to one of an epoch in a run by iterations": (ITERATIONS % "" + BACK, NOTHING),
+    "back to one of some iterations": (ITERATIONS % "" + CHECKPOINT % "interval: 100, by_epoch: false" + BACK, []),
     "checkpoints as far apart as the run": (CHECKPOINT % "interval: 12", []),
     "checkpoints further apart": (CHECKPOINT % "interval: 13", [(LATE, f"{SAVES}.interval", "warning")]),
     "only the last one": (CHECKPOINT % "interval: -1", []),

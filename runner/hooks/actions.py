@@ -1,0 +1,80 @@
+"""What hooks that guard a run did in it, and where they go back to."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from runner import dist
+from runner.optim import OptimWrapperDict
+
+if TYPE_CHECKING:
+    from torch.optim import Optimizer
+
+    from runner.runner import Runner
+
+__all__ = ["Actions", "newest_checkpoint", "optimizers"]
+
+
+class Actions:
+    """What was done so far: in a file of the log directory, in the message hub, and for the hook's state.
+
+    Args:
+        name: Of the file (`<name>.jsonl`) and of the message hub's entry.
+
+    Attributes:
+        rows: One mapping for each action, the oldest first.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.rows: list[dict[str, Any]] = []
+
+    def record(self, runner: Runner, rows: Sequence[dict[str, Any]]) -> None:
+        """Add actions, with the time.
+
+        Args:
+            runner: The run.
+            rows: What was done.
+        """
+        timed = [{**row, "time": time.strftime("%Y-%m-%d %H:%M:%S")} for row in rows]
+        self.rows += timed
+        self.publish(runner)
+        if runner.rank == 0:
+            with Path(runner.log_dir, f"{self.name}.jsonl").open("a", encoding="utf-8") as file:
+                file.writelines(f"{json.dumps(row)}\n" for row in timed)
+
+    def publish(self, runner: Runner) -> None:
+        """Let the message hub have what there is; nothing where nothing was done."""
+        if self.rows:
+            runner.message_hub.update_info(self.name, list(self.rows))
+
+    def restore(self, rows: Sequence[dict[str, Any]]) -> None:
+        """Take back what a checkpoint holds; what was done since, before going back, is not forgotten."""
+        if len(rows) > len(self.rows):
+            self.rows = [dict(row) for row in rows]
+
+
+def newest_checkpoint(runner: Runner) -> str | None:
+    """The newest whole checkpoint of the work directory, the same for all ranks; None where there is none.
+
+    Every rank calls this. What is being written in the background counts once it is written.
+    """
+    runner.saver.wait()
+    found: list[str | None] = [None]
+    if dist.is_main_process():
+        newest = runner.store.newest()
+        found = [None if newest is None else str(newest)]
+    dist.broadcast_object_list(found)
+    return found[0]
+
+
+def optimizers(runner: Runner) -> Iterator[Optimizer]:
+    """The optimizers of a run."""
+    wrapper = runner.optim_wrapper
+    assert wrapper is not None
+    for each in wrapper.values() if isinstance(wrapper, OptimWrapperDict) else [wrapper]:
+        yield each.optimizer

@@ -68,11 +68,23 @@ class PredictionWriterHook(Hook):
             self._file.write(f"{json.dumps(row)}\n")
             self._index += runner.world_size  # ranks take samples in turn
 
+    def before_val_metrics(self, runner: Runner) -> None:
+        """Take no more: a hook that measures once more, as EMAHook does for the weights themselves, has its own outputs."""
+        self._close()
+
+    def before_test_metrics(self, runner: Runner) -> None:
+        """As before the metrics of a validation."""
+        self._close()
+
+    def _close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
     def _after_epoch(self, runner: Runner, mode: str = "train") -> None:
-        if self._file is None or mode not in self.modes:
+        if mode not in self.modes:
             return
-        self._file.close()
-        self._file = None
+        self._close()
         dist.barrier()
         if runner.rank == 0:
             self._merge(runner, mode)

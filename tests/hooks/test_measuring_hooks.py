@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch import nn
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, IterableDataset
 
 from runner import Hook, Runner, read_scalars
 from runner.checkpoint import CheckpointStore
+from runner.errors import BuildError
 from runner.evaluator import BaseMetric
 from runner.hooks import (
     DeviceStatsHook,
+    EMAHook,
     ExceptionCheckpointHook,
     MemorySnapshotHook,
     PredictionWriterHook,
     ThroughputHook,
 )
-from runner.hooks.throughput import _samples
+from runner.hooks.throughput import _elements, _samples
 from runner.model import BaseModel
 
 SAMPLES, BATCH, WIDTH = 11, 2, 4
@@ -33,6 +37,11 @@ class Rows(Dataset[Any]):
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         return {"inputs": torch.full((WIDTH,), float(index)), "ids": torch.arange(3)}
+
+
+class Stream(IterableDataset[Any]):
+    def __iter__(self) -> Iterator[Any]:
+        return iter([Rows()[index] for index in range(SAMPLES)])
 
 
 class Model(BaseModel):
@@ -52,6 +61,13 @@ class Model(BaseModel):
                 raise ValueError("a batch that the model can't take")
             return {"loss": nn.functional.dropout(self.linear(inputs), 0.5).square().mean() / 100}
         return [{"sum": row.sum(), "name": f"sample {int(row[0])}"} for row in inputs]
+
+
+class Listed(Model):
+    """Its batches are lists of samples' fields."""
+
+    def forward(self, inputs: Any, ids: Any, mode: str = "tensor") -> Any:
+        return super().forward(torch.stack(list(inputs)), ids, mode)
 
 
 class Count(BaseMetric):
@@ -114,6 +130,29 @@ class TestThroughput:
         assert tflops * 1e12 == pytest.approx(samples * 2 * 2 * WIDTH * WIDTH)
         assert mfu == pytest.approx(tflops)
 
+    def test_tokens_of_lists(self, tmp_path: Path) -> None:
+        """A collation that keeps samples apart gives a list of tensors."""
+        hook = ThroughputHook(interval=2, tokens="ids", flops=False)
+        rows = {**loader(shuffle=True), "collate_fn": "pseudo_collate"}
+        runner = build(tmp_path, hook, train_dataloader=rows, model=Listed)
+        runner.train()
+        hub = runner.message_hub
+        tokens, samples = (hub.get_scalar(f"train/{name}_per_second").current() for name in ("tokens", "samples"))
+        assert tokens == pytest.approx(3 * samples)
+
+    @pytest.mark.parametrize(
+        ("batch", "part", "message"),
+        [
+            ((torch.zeros(2), torch.zeros(2)), "ids", "tokens is 'ids', and a batch is a tuple of 2; give"),
+            ([torch.zeros(2)], 1, "tokens is 1, and a batch is a list of 1; give"),
+            ({"a": 1, "b": 2}, "ids", "tokens is 'ids', and a batch is a mapping of 'a', 'b'; give"),
+            ({"ids": "text"}, "ids", "tokens is 'ids', a str whose elements can't be counted"),
+        ],
+    )
+    def test_a_part_that_is_not_there(self, batch: Any, part: Any, message: str) -> None:
+        with pytest.raises(BuildError, match=re.escape(message)):
+            _elements(batch, part)
+
     def test_counting_changes_no_numbers(self, tmp_path: Path) -> None:
         plain, counted = build(tmp_path / "a"), build(tmp_path / "b", ThroughputHook(interval=1))
         plain.train()
@@ -168,6 +207,17 @@ class TestPredictionWriter:
         assert [row["prediction"] for row in rows] == [
             {"sum": float(WIDTH * index), "name": f"sample {index}"} for index in range(SAMPLES)
         ]
+
+    @pytest.mark.parametrize("is_first", [True, False])
+    def test_what_is_measured_again_is_not_written(self, tmp_path: Path, is_first: bool) -> None:
+        """EMAHook measures the weights themselves too, and a stream has no length that rows could be counted by."""
+        stream = {"dataset": Stream(), "batch_size": BATCH, "collate_fn": "default_collate"}
+        hooks = [PredictionWriterHook(modes=["val", "test"]), EMAHook(evaluate_on_origin=True)]
+        runner = build(tmp_path, *(hooks if is_first else hooks[::-1]), val_dataloader=stream, test_dataloader=stream)
+        runner.train()
+        runner.test()
+        for name in ("val_epoch_1.jsonl", "val_epoch_2.jsonl", "test.jsonl"):
+            assert [row["index"] for row in lines(tmp_path, name)] == list(range(SAMPLES))
 
     def test_after_each_validation(self, tmp_path: Path) -> None:
         build(tmp_path, PredictionWriterHook(modes=["val"], fields=["name"])).train()

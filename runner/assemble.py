@@ -373,7 +373,7 @@ def scale_lr(runner: Runner, cfg: Mapping[str, Any] | None) -> None:
         raise BuildError(
             "enabled, and the loader's batch sampler does not tell its batch_size", path=("auto_scale_lr",)
         )
-    ratio = runner.world_size * batch_size / cfg["base_batch_size"]
-    runner.logger.info(f"learning rates are scaled by {ratio:g}: {runner.world_size} x {batch_size} samples a step")
+    ratio = runner.data_world_size * batch_size / cfg["base_batch_size"]
+    runner.logger.info(f"learning rates are scaled by {ratio:g}: {runner.data_world_size} x {batch_size} samples a step")
     assert runner.optim_wrapper is not None
     runner.optim_wrapper.scale_lr(ratio)

@@ -146,6 +146,8 @@ class Runner:
         self.default_scope = default_scope
         self.builder = Builder(scope=default_scope)
         self._set_up_processes(launcher, env_cfg or {}, device)
+        self.strategy = assemble.strategy(self, strategy, model_wrapper_cfg)
+        dist.set_tensor_parallel_size(self.strategy.tensor_parallel_size)
         self._set_up_randomness(randomness or {})
         self._set_up_folders(work_dir, experiment_name)
         self._set_up_logging(log_level, log_processor, visualizer)
@@ -166,7 +168,6 @@ class Runner:
         self._test_loop: EvaluationLoop | None = None
         self.optim_wrapper: OptimWrapper | None = None
         self.param_schedulers: list[_ParamScheduler] | dict[str, list[_ParamScheduler]] = []
-        self.strategy = assemble.strategy(self, strategy, model_wrapper_cfg)
         self.model = assemble.wrapped_model(self, model, data_preprocessor, self._fields, self._initialize_early)
         self._initialized = self.strategy.initializes  # after that there is nothing that could be
         self.hooks = HookList()
@@ -222,7 +223,7 @@ class Runner:
         self.deterministic = randomness.get("deterministic", False)
         diff_rank_seed = randomness.get("diff_rank_seed", False)
         set_random_seed(self.seed, deterministic=self.deterministic, diff_rank_seed=diff_rank_seed)
-        self.streams = Streams(self.seed, self.rank, self.device)
+        self.streams = Streams(self.seed, self.data_rank, self.device)
 
     def _set_up_folders(self, work_dir: str, experiment_name: str | None) -> None:
         stamp = [time.strftime("%Y%m%d_%H%M%S")]
@@ -275,8 +276,13 @@ class Runner:
 
     @property
     def data_rank(self) -> int:
-        """The rank that the data's generators are keyed by."""
-        return self.rank
+        """Number of this process's share of the data: ranks that compute layers together have the same."""
+        return dist.get_data_rank()
+
+    @property
+    def data_world_size(self) -> int:
+        """Number of shares that the data is dealt out in."""
+        return dist.get_data_world_size()
 
     @property
     def unwrapped_model(self) -> nn.Module:

@@ -72,7 +72,7 @@ class _Bench:
     """As much of a Runner as its parts are built for."""
 
     rank = data_rank = 0
-    world_size = 1
+    world_size = data_world_size = 1
     mp_start_method = "fork"
 
     def __init__(self, config: Config) -> None:

@@ -24,6 +24,7 @@ def conditions(runner: Runner) -> dict[str, Any]:
     compiles: Any = runner.compile_options
     return {
         "world_size": runner.world_size,
+        "tensor_parallel_size": runner.strategy.tensor_parallel_size,
         "device": runner.device.type,
         "device_name": torch.cuda.get_device_name(runner.device) if runner.device.type == "cuda" else None,
         "threads": torch.get_num_threads(),

@@ -323,7 +323,7 @@ def _restore_position(runner: Runner, checkpoint: Mapping[str, Any]) -> None:
         loop.skip_validation()
     ranks = checkpoint.get("ranks", ())
     # At another world size the position is all that ranks have in common.
-    state = ranks[runner.rank]["data"] if len(ranks) == runner.world_size else checkpoint.get("data")
+    state = ranks[runner.rank]["data"] if _as_many(runner, checkpoint) else checkpoint.get("data")
     if isinstance(loader, DataLoader) and state is not None:
         for message in loader.load_state_dict(state):
             runner.logger.warning(message)
@@ -339,6 +339,12 @@ def _restore_position(runner: Runner, checkpoint: Mapping[str, Any]) -> None:
     if loop.epochs_are_passes and 0 < iteration - epoch * len(loader) < len(loader):
         runner.logger.warning(f"epoch {epoch + 1} begins anew: where in it the run was saved is not known")
         _count_anew(runner, epoch * len(loader), validated=validated)
+
+
+def _as_many(runner: Runner, checkpoint: Mapping[str, Any]) -> bool:
+    """Whether as many ranks saved it as there are now, and shared the data as they do."""
+    before = checkpoint.get("meta", {}).get("conditions", {}).get("tensor_parallel_size", 1)
+    return len(checkpoint.get("ranks", ())) == runner.world_size and before == runner.strategy.tensor_parallel_size
 
 
 def _count_anew(runner: Runner, iteration: int, *, validated: bool) -> None:
@@ -364,7 +370,7 @@ def _restore_the_rest(runner: Runner, checkpoint: Mapping[str, Any], unfit: Coll
         sizes = [min((size for size in sizes if size is not None), default=None)] * runner.world_size
     runner.train_loop.micro_batch = sizes[runner.rank]
     same_count = runner.iter == checkpoint["meta"]["iter"]
-    if len(checkpoint["ranks"]) == runner.world_size:  # otherwise, as was named already, the run is not bit-equal
+    if _as_many(runner, checkpoint):  # otherwise, as was named already, the run is not bit-equal
         of_rank = checkpoint["ranks"][runner.rank]
         if "model" not in unfit:
             _restore_buffers(runner.unwrapped_model, of_rank.get("buffers", {}))

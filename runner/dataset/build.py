@@ -11,7 +11,7 @@ from runner.dataset.collate import pseudo_collate
 from runner.dataset.dataloader import DataLoader
 from runner.dataset.subset import Head
 from runner.dataset.worker import worker_init_fn as default_worker_init_fn
-from runner.dist import broadcast_object_list, get_rank, get_world_size, sync_random_seed
+from runner.dist import broadcast_object_list, get_data_rank, get_data_world_size, sync_random_seed
 
 __all__ = ["accepted", "build_dataloader"]
 
@@ -52,7 +52,7 @@ def build_dataloader(
         **kwargs: torch's: `pin_memory`, `drop_last`, `persistent_workers`, `prefetch_factor`, ….
     """
     seed = sync_random_seed() if seed is None else seed
-    rank = get_rank() if rank is None else rank
+    rank = get_data_rank() if rank is None else rank
     shared = [seed]
     if diff_rank_seed:
         broadcast_object_list(shared)
@@ -125,4 +125,4 @@ def _head(dataset: Any, num_batch_per_epoch: int, batch_size: int | None, sample
             f"num_batch_per_epoch cuts the data set, and {type(dataset).__name__} has no length; let the data set itself "
             "end earlier, or count the training in iterations"
         )
-    return Head(dataset, num_batch_per_epoch * (batch_size or 1) * get_world_size())
+    return Head(dataset, num_batch_per_epoch * (batch_size or 1) * get_data_world_size())

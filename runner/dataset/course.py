@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from runner.dataset.fetch import Arrival
-from runner.dist import get_world_size
+from runner.dist import get_data_world_size
 
 __all__ = ["Course", "Place", "read", "read_arrivals", "read_varying"]
 
@@ -82,7 +82,7 @@ def read(source: Iterator[Any], place: Place, course: Course) -> Generator[Any, 
 
 def read_varying(source: Iterator[Any], place: Place, course: Course, sizes: deque[int]) -> Generator[Any, None, None]:
     """Hand on batches whose sizes differ."""
-    world_size = get_world_size()
+    world_size = get_data_world_size()
     for batch in source:
         place.batch += 1
         place.last = sizes.popleft() * world_size
@@ -94,7 +94,7 @@ def read_varying(source: Iterator[Any], place: Place, course: Course, sizes: deq
 
 def read_arrivals(source: Iterator[Arrival], place: Place, course: Course, workers: int) -> Generator[Any, None, None]:
     """Hand on the batches of an iterable data set, and keep what it takes to go on after each."""
-    world_size = get_world_size()
+    world_size = get_data_world_size()
     for batch, size, worker, state in source:
         if size == 0:
             continue

@@ -15,7 +15,7 @@ from runner.dataset.fetch import KeyedDataset, KeyedIterable, Resumption
 from runner.dataset.order import Order, Pass
 from runner.dataset.pool import Pool
 from runner.dataset.sampler import DefaultSampler
-from runner.dist import get_rank, get_world_size
+from runner.dist import get_data_rank, get_data_world_size
 
 __all__ = ["DataLoader", "Position"]
 
@@ -128,7 +128,7 @@ class DataLoader(TorchDataLoader[Any]):
         self.is_seeded = seed is not None
         self.guards_torch = True
         self.seed = seed or 0
-        self.rank = get_rank() if rank is None else rank
+        self.rank = get_data_rank() if rank is None else rank
         self._made_sampler = sampler is None and batch_sampler is None and not isinstance(dataset, IterableDataset)
         if self._made_sampler:
             sampler, shuffle = DefaultSampler(dataset, shuffle=bool(shuffle), seed=self.seed), None
@@ -174,7 +174,7 @@ class DataLoader(TorchDataLoader[Any]):
         """Samples of the batch that this rank was given last; None where there is none, or where that is not known."""
         place, size = self._course.at, self._order.batch_size
         if self._varies:
-            return place.last // get_world_size() or None
+            return place.last // get_data_world_size() or None
         if self.batch_sampler is None or size is None or place.batch == 0:
             return None
         # Even batches are torch's own batch sampler's.
@@ -228,7 +228,7 @@ class DataLoader(TorchDataLoader[Any]):
             "samples": samples,
             "batch": place.batch,
             "batch_size": self._order.batch_size,
-            "world_size": get_world_size(),
+            "world_size": get_data_world_size(),
             "workers": workers,
         }
 
@@ -240,14 +240,14 @@ class DataLoader(TorchDataLoader[Any]):
         """
         order = self._order
         notes: list[str] = []
-        if state["batch_size"] == order.batch_size and state["world_size"] == get_world_size():
+        if state["batch_size"] == order.batch_size and state["world_size"] == get_data_world_size():
             self.seek(state["epoch"], state["samples"])
             self._course.next.batch = state["batch"]
         else:
             self._load_elsewhere(state)
             notes.append(
                 f"the run was saved with {state['world_size']} x {state['batch_size']} samples a step and goes on with "
-                f"{get_world_size()} x {order.batch_size}: it goes on at the next whole batch of all ranks, after "
+                f"{get_data_world_size()} x {order.batch_size}: it goes on at the next whole batch of all ranks, after "
                 f"{self.position.samples} samples of epoch {self.position.epoch} where {state['samples']} had been seen, "
                 "and will not be bit-equal"
             )
@@ -258,7 +258,7 @@ class DataLoader(TorchDataLoader[Any]):
     def _load_elsewhere(self, state: LoaderState) -> None:
         if state["batch_size"] is None or self._order.batch_size is None:
             # A batch sampler that tells no size: the same share of the batches.
-            self._go_to(Place(state["epoch"], math.ceil(state["batch"] * state["world_size"] / get_world_size())))
+            self._go_to(Place(state["epoch"], math.ceil(state["batch"] * state["world_size"] / get_data_world_size())))
         else:
             self.seek(state["epoch"], state["samples"])
 

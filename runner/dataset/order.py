@@ -13,7 +13,7 @@ from torch.utils.data.distributed import DistributedSampler
 
 from runner.dataset.sampler import DefaultSampler, InfiniteSampler
 from runner.dataset.streams import key, key_generators
-from runner.dist import get_world_size
+from runner.dist import get_data_world_size
 
 __all__ = ["Fetch", "Order", "Pass"]
 
@@ -55,7 +55,7 @@ class Order:
     @property
     def step(self) -> int:
         """Samples that all ranks together take with one batch each; where batches vary, what they would be at most."""
-        return (self.batch_size or 1) * get_world_size()
+        return (self.batch_size or 1) * get_data_world_size()
 
     @property
     def pass_samples(self) -> int | None:

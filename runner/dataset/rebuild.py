@@ -13,7 +13,7 @@ from torch.utils.data.distributed import DistributedSampler
 
 from runner.dataset.dataloader import DataLoader
 from runner.dataset.sampler import DefaultSampler
-from runner.dist import get_dist_info
+from runner.dist import get_data_info
 
 __all__ = ["rebuild"]
 
@@ -87,7 +87,7 @@ class _Draws(Sampler[int]):
 
     def __init__(self, dataset: Sized, num_samples: int, *, replacement: bool) -> None:
         self.generator = torch.Generator()
-        self._rank, self._world_size = get_dist_info()
+        self._rank, self._world_size = get_data_info()
         self._length = -(-num_samples // self._world_size)
         # The same on all ranks, since the generator is keyed alike; each takes its turn's.
         self._drawn = RandomSampler(dataset, replacement, self._length * self._world_size, self.generator)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Sampler
 
-from runner.dist import get_dist_info, sync_random_seed
+from runner.dist import get_data_info, sync_random_seed
 
 __all__ = ["DefaultSampler", "InfiniteSampler"]
 
@@ -35,7 +35,7 @@ class DefaultSampler(Sampler[int]):
     """
 
     def __init__(self, dataset: Sized, shuffle: bool = True, seed: int | None = None, round_up: bool = True) -> None:
-        self.rank, self.world_size = get_dist_info()
+        self.rank, self.world_size = get_data_info()
         self.dataset = dataset
         self.shuffle = shuffle
         self.seed = sync_random_seed() if seed is None else seed
@@ -97,7 +97,7 @@ class InfiniteSampler(Sampler[int]):
     """Tells a DataLoader that passes are counted as epochs."""
 
     def __init__(self, dataset: Sized, shuffle: bool = True, seed: int | None = None) -> None:
-        self.rank, self.world_size = get_dist_info()
+        self.rank, self.world_size = get_data_info()
         self.dataset = dataset
         self.shuffle = shuffle
         self.seed = sync_random_seed() if seed is None else seed

@@ -19,7 +19,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import torch
 
-from runner.dist import get_rank, sync_random_seed
+from runner.dist import get_data_rank, sync_random_seed
 
 __all__ = ["Keys", "Seeds", "Streams", "key", "key_generators", "seed_generators", "set_random_seed"]
 
@@ -208,7 +208,7 @@ def set_random_seed(seed: int | None = None, deterministic: bool = False, diff_r
     if seed is None:
         seed = sync_random_seed()
     if diff_rank_seed:
-        seed += get_rank()
+        seed += get_data_rank()
     random.seed(seed)
     np.random.seed(seed % 2**32)  # noqa: NPY002 - the generator that users' transforms draw from
     torch.manual_seed(seed)

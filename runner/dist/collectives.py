@@ -12,7 +12,7 @@ from torch import Tensor
 from torch import distributed as torch_dist
 from torch.distributed import ProcessGroup
 
-from runner.dist.group import get_comm_device, get_rank, get_world_size
+from runner.dist.group import get_comm_device, get_rank, get_tensor_parallel_size, get_world_size
 
 __all__ = [
     "all_gather",
@@ -213,6 +213,7 @@ def collect_results(
     parts = gather_object(results)
     if parts is None:
         return None
+    parts = parts[:: get_tensor_parallel_size()]  # ranks that compute layers together have the same
     dealt: Iterable[Any] = itertools.chain.from_iterable(itertools.zip_longest(*parts, fillvalue=_PAD))
     return [result for result in dealt if result is not _PAD][:size]
 

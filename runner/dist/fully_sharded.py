@@ -26,6 +26,7 @@ __all__ = [
     "MixedPrecision",
     "Sharding",
     "data_mesh",
+    "data_part",
     "named_units",
     "shard",
     "size_based_auto_wrap_policy",
@@ -101,7 +102,7 @@ def data_mesh(device: torch.device, replicas: int = 1, tensor_parallel: int = 1)
     from torch.distributed.device_mesh import init_device_mesh
 
     world_size = dist.get_world_size()
-    for name, number in (("replicas", replicas), ("tensor_parallel.size", tensor_parallel)):
+    for name, number in (("replicas", replicas), ("tensor_parallel_size", tensor_parallel)):
         if number < 1 or world_size % number:
             raise BuildError(
                 f"{name} is {number}, and {world_size} ranks can't be dealt out like that; it must divide them"
@@ -113,6 +114,12 @@ def data_mesh(device: torch.device, replicas: int = 1, tensor_parallel: int = 1)
     sizes = {"replicate": replicas, "shard": world_size // (replicas * tensor_parallel), "tensor": tensor_parallel}
     kept = {name: size for name, size in sizes.items() if size > 1 or name == "shard"}
     return init_device_mesh(device.type, tuple(kept.values()), mesh_dim_names=tuple(kept))
+
+
+def data_part(mesh: DeviceMesh) -> DeviceMesh:
+    """The dimensions of a mesh over which a model is dealt out or kept: all but `tensor`."""
+    names = tuple(name for name in mesh.mesh_dim_names or () if name != "tensor")
+    return mesh if names == mesh.mesh_dim_names else mesh[names if len(names) > 1 else names[0]]
 
 
 def named_units(model: nn.Module, names: Iterable[str], field_name: str) -> list[nn.Module]:

@@ -11,28 +11,35 @@ import torch
 from torch import distributed as torch_dist
 from torch.distributed import ProcessGroup
 
-from runner.errors import LaunchError
+from runner.errors import BuildError, LaunchError
 
 __all__ = [
     "barrier",
     "get_backend",
     "get_comm_device",
+    "get_data_info",
+    "get_data_rank",
+    "get_data_world_size",
     "get_default_group",
     "get_dist_info",
     "get_local_group",
     "get_local_rank",
     "get_local_size",
     "get_rank",
+    "get_tensor_parallel_size",
     "get_world_size",
     "init_local_group",
     "is_distributed",
     "is_main_process",
     "master_only",
+    "set_tensor_parallel_size",
 ]
 
 _T = TypeVar("_T")
 _local_group: list[ProcessGroup] = []
 """The group of this machine's processes, once it is made."""
+_tensor_parallel: list[int] = []
+"""How many ranks next to each other compute each layer together, where that is more than one."""
 
 
 def is_distributed() -> bool:
@@ -58,6 +65,44 @@ def get_world_size(group: ProcessGroup | None = None) -> int:
 def get_rank(group: ProcessGroup | None = None) -> int:
     """This process's number in the group, 0 without one."""
     return torch_dist.get_rank(group) if is_distributed() else 0
+
+
+def set_tensor_parallel_size(size: int) -> None:
+    """Say how many ranks next to each other compute each layer together: they are given the same data.
+
+    Args:
+        size: A divisor of the number of processes; 1 where each computes by itself.
+
+    Raises:
+        BuildError: The processes can't be dealt out like that.
+    """
+    world_size = get_world_size()
+    if size < 1 or world_size % size:
+        raise BuildError(
+            f"tensor_parallel_size is {size}, and {world_size} processes can't be dealt out like that; it must divide them",
+            path=("strategy", "tensor_parallel_size"),
+        )
+    _tensor_parallel[:] = [size]
+
+
+def get_tensor_parallel_size() -> int:
+    """How many ranks compute each layer together, 1 where each computes by itself."""
+    return _tensor_parallel[0] if _tensor_parallel and is_distributed() else 1
+
+
+def get_data_world_size() -> int:
+    """Number of shares that the data is dealt out in: ranks that compute layers together count as one."""
+    return get_world_size() // get_tensor_parallel_size()
+
+
+def get_data_rank() -> int:
+    """Number of this process's share of the data."""
+    return get_rank() // get_tensor_parallel_size()
+
+
+def get_data_info() -> tuple[int, int]:
+    """`(data rank, data world size)`, which is `get_dist_info()` without tensor parallelism."""
+    return get_data_rank(), get_data_world_size()
 
 
 def init_local_group(node_rank: int, num_gpus_per_node: int) -> None:
@@ -101,6 +146,7 @@ def get_local_group() -> ProcessGroup | None:
 def forget_local_group() -> None:
     """Forget this machine's group, as it ends with the job's."""
     _local_group.clear()
+    _tensor_parallel.clear()
 
 
 def get_local_size() -> int:

@@ -94,7 +94,7 @@ class PreciseBNHook(Hook):
         """Batches of the training data set, each rank's share, in an order that the epoch decides."""
         loader: Any = runner.train_dataloader
         size = loader.batch_size or getattr(loader.batch_sampler, "batch_size", 1)
-        wanted = max(1, self.num_samples // (size * runner.world_size))
+        wanted = max(1, self.num_samples // (size * runner.data_world_size))
         sampler = DefaultSampler(loader.dataset, shuffle=True, seed=runner.seed)
         own = build_dataloader(
             loader.dataset,

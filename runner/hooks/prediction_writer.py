@@ -46,12 +46,12 @@ class PredictionWriterHook(Hook):
         self._index = 0
 
     def _before_epoch(self, runner: Runner, mode: str = "train") -> None:
-        if mode not in self.modes:
-            return
+        if mode not in self.modes or runner.rank % dist.get_tensor_parallel_size():
+            return  # another rank has the same samples
         part = self._part(runner, mode, runner.rank)
         part.parent.mkdir(parents=True, exist_ok=True)
         self._file = part.open("w", encoding="utf-8")
-        self._index = runner.rank
+        self._index = runner.data_rank
 
     def _after_iter(
         self,
@@ -66,7 +66,7 @@ class PredictionWriterHook(Hook):
         for output in outputs:
             row = {"index": self._index, "prediction": _plain(output, self.fields)}
             self._file.write(f"{json.dumps(row)}\n")
-            self._index += runner.world_size  # ranks take samples in turn
+            self._index += runner.data_world_size  # ranks take samples in turn
 
     def before_val_metrics(self, runner: Runner) -> None:
         """Take no more: a hook that measures once more, as EMAHook does for the weights themselves, has its own outputs."""
@@ -90,7 +90,8 @@ class PredictionWriterHook(Hook):
             self._merge(runner, mode)
 
     def _merge(self, runner: Runner, mode: str) -> None:
-        parts = [self._part(runner, mode, rank) for rank in range(runner.world_size)]
+        step = dist.get_tensor_parallel_size()
+        parts = [self._part(runner, mode, rank) for rank in range(0, runner.world_size, step)]
         dataset = getattr(runner, f"{mode}_dataloader").dataset
         size = len(dataset) if hasattr(dataset, "__len__") else None
         target = self._folder(runner) / f"{self._stem(runner, mode)}.jsonl"

@@ -137,11 +137,11 @@ class ThroughputHook(Hook):
 
     def _record(self, runner: Runner) -> None:
         self._stop()
-        rate = self._samples / self._seconds * runner.world_size
+        rate = self._samples / self._seconds * runner.data_world_size
         hub = runner.message_hub
         hub.update_scalar("train/samples_per_second", rate)
         if self.tokens is not None:
-            hub.update_scalar("train/tokens_per_second", self._tokens / self._seconds * runner.world_size)
+            hub.update_scalar("train/tokens_per_second", self._tokens / self._seconds * runner.data_world_size)
         if self._flops_per_sample:
             flops = self._flops_per_sample * rate / runner.world_size
             hub.update_scalar("train/tflops", flops / 1e12)

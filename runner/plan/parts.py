@@ -122,7 +122,7 @@ class Parts:
 
     rank = 1  # one that writes no files
     data_rank = 0
-    world_size = 1
+    world_size = data_world_size = 1
     distributed = False
 
     def __init__(self, data: Mapping[str, Any], folder: str, epoch_length: int | None) -> None:

@@ -20,6 +20,7 @@ _TABLE: dict[str, dict[str, str]] = {
         "DDPStrategy": "runner.strategy.ddp:DDPStrategy",
         "FSDPStrategy": "runner.strategy.fsdp:FSDPStrategy",
         "SingleDeviceStrategy": "runner.strategy.single:SingleDeviceStrategy",
+        "TensorParallelStrategy": "runner.strategy.tensor_parallel:TensorParallelStrategy",
     },
     "loop": {
         "EpochBasedTrainLoop": "runner.loops.train:EpochBasedTrainLoop",

@@ -51,10 +51,12 @@ class BaseStrategy:
     Attributes:
         initializes: Whether the weights are to be drawn in `prepare`, since they can't be when it is over.
         needs_checkpoint: Whether there are no weights until some are loaded.
+        tensor_parallel_size: How many ranks compute each layer together: they are given the same batches.
     """
 
     initializes: bool = False
     needs_checkpoint: bool = False
+    tensor_parallel_size: int = 1
 
     def building(self) -> AbstractContextManager[Any]:
         """What the model is built in."""

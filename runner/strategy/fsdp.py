@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from typing import Annotated, Any, Final, Literal, TypedDict
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypedDict
 
+import torch
 from torch import nn
 
 from runner import dist
@@ -13,17 +14,22 @@ from runner.dist.fully_sharded import (
     MixedPrecision,
     Sharding,
     data_mesh,
+    data_part,
     named_units,
     shard,
     spread_from_first,
 )
 from runner.dist.sharding import is_sharded
+from runner.dist.tensor_parallel import LayerStyle, Style, layers_of_plan, parallelize
 from runner.errors import BuildError
 from runner.kinds import Interval, Slot
 from runner.model import turn_on_activation_checkpointing
 from runner.optim import OptimWrapper
 from runner.strategy.base import BaseStrategy, Surroundings
 from runner.strategy.skipping import WithoutInit
+
+if TYPE_CHECKING:
+    from torch.distributed.device_mesh import DeviceMesh
 
 __all__ = ["ActivationCheckpointing", "FSDPStrategy", "StateDictCfg"]
 
@@ -72,9 +78,14 @@ class FSDPStrategy(BaseStrategy):
         replicas: How often the whole model is kept, each time dealt out among `world size / replicas` ranks (HSDP).
         sync_every_step: Share gradients after each backward of an accumulation window, which keeps shares alone;
             false shares them at its end, which sends less and keeps whole gradients until then.
+        tensor_parallel_size: How many ranks next to each other compute each layer of the plan together. They are given
+            the same batches; the model is dealt out among the groups.
+        tensor_parallel_plan: How they do that: a style for each layer, by the layer's dotted name or its class's, in
+            which `*` stands for anything.
     """
 
     initializes = True
+    _plan_name = "tensor_parallel_plan"
 
     def __init__(
         self,
@@ -91,6 +102,8 @@ class FSDPStrategy(BaseStrategy):
         reshard_after_forward: bool | Annotated[int, Interval(ge=2)] = True,
         replicas: Annotated[int, Interval(ge=1)] = 1,
         sync_every_step: bool = True,
+        tensor_parallel_size: Annotated[int, Interval(ge=1)] = 1,
+        tensor_parallel_plan: dict[str, Style | LayerStyle] | None = None,
     ) -> None:
         own = {
             "modules": modules,
@@ -98,10 +111,18 @@ class FSDPStrategy(BaseStrategy):
             "cpu_offload": cpu_offload or None,
             "reshard_after_forward": None if reshard_after_forward is True else reshard_after_forward,
             "replicas": None if replicas == 1 else replicas,
+            "tensor_parallel_plan": tensor_parallel_plan,
         }
         both = [name for name, value in own.items() if value is not None]
         if model_wrapper is not None and both:
             raise BuildError(f"FSDPStrategy: model_wrapper and {', '.join(both)} say how to shard; keep one of the two")
+        if (tensor_parallel_size > 1) != bool(tensor_parallel_plan):
+            raise BuildError(
+                "FSDPStrategy: tensor_parallel_size and tensor_parallel_plan go together; give both, or none"
+            )
+        self.tensor_parallel_plan = tensor_parallel_plan or {}
+        if dist.is_distributed():
+            self.tensor_parallel_size = tensor_parallel_size
         self.model_wrapper = model_wrapper
         self.skip_init_weights = skip_init_weights
         self.activation_checkpointing = activation_checkpointing
@@ -131,6 +152,7 @@ class FSDPStrategy(BaseStrategy):
             around.say(
                 "FSDPStrategy: there is one process, which trains the whole model; `--launcher pytorch` starts more"
             )
+            layers_of_plan(model, self.tensor_parallel_plan, ("strategy", self._plan_name))
             self._checkpoint_activations(model, around)
             return super().prepare(model, around)
         if not self.skip_init_weights:
@@ -142,8 +164,13 @@ class FSDPStrategy(BaseStrategy):
             cfg.setdefault("type", _DEFAULT)
             model = around.builder.build("model_wrapper", cfg, ("strategy", "model_wrapper"), module=model)
         else:
+            mesh = self._mesh(around.device)
+            if self.tensor_parallel_size > 1:
+                path = ("strategy", self._plan_name)
+                spread = not self.skip_init_weights
+                parallelize(model, mesh["tensor"], self.tensor_parallel_plan, path, spread=spread)
             how = Sharding(
-                mesh=data_mesh(around.device, self.replicas),
+                mesh=data_part(mesh),
                 units=chosen,
                 reshard_after_forward=self.reshard_after_forward,
                 mixed_precision=self.mixed_precision,
@@ -152,6 +179,9 @@ class FSDPStrategy(BaseStrategy):
             model = shard(model, how)
         self._is_spread = is_sharded(model)
         return model.to(around.device) if not self.cpu_offload else model
+
+    def _mesh(self, device: torch.device) -> DeviceMesh:
+        return data_mesh(device, self.replicas, self.tensor_parallel_size)
 
     def adapt(self, optim_wrapper: OptimWrapper) -> None:
         """Say when gradients are shared in an accumulation window."""

@@ -6,7 +6,6 @@ from typing import Any
 
 from torch import nn
 
-from runner import dist
 from runner.runner import Runner
 
 __all__ = ["FlexibleRunner"]
@@ -18,7 +17,7 @@ class FlexibleRunner(Runner):
     Args:
         model: What is trained.
         work_dir: Where checkpoints and logs go.
-        launcher: How the processes of a distributed run were started; null infers it from the environment.
+        launcher: Who started the processes of a distributed run; null infers it from the environment.
         **kwargs: As the Runner's.
     """
 
@@ -27,7 +26,7 @@ class FlexibleRunner(Runner):
         model: nn.Module | dict[str, Any],
         *,
         work_dir: str = "work_dirs",
-        launcher: str | None = None,
+        launcher: str | dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(model, work_dir, launcher=dist.infer_launcher() if launcher is None else launcher, **kwargs)
+        super().__init__(model, work_dir, launcher="infer" if launcher is None else launcher, **kwargs)

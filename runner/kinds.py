@@ -305,7 +305,13 @@ _TABLE = (
         doc="Turns recorded values into a line of the log.",
         default_type="LogProcessor",
     ),
-    Kind(name="launcher", registry="LAUNCHERS", base=None, doc="Joins or starts the processes of a distributed run."),
+    Kind(
+        name="launcher",
+        registry="LAUNCHERS",
+        base="runner.dist.launcher:Launcher",
+        doc="Joins or starts the processes of a distributed run.",
+        by_name=True,
+    ),
     Kind(
         name="storage",
         registry="STORAGES",

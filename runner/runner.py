@@ -21,6 +21,7 @@ from runner.custom_imports import run_custom_imports
 from runner.dataset import Streams, set_random_seed
 from runner.device import resolve_device
 from runner.dist.ddp import is_model_wrapper
+from runner.dist.launcher import Launcher, in_force
 from runner.environment import AutoScaleLR, EnvCfg, Randomness, apply_env_cfg, collect_env
 from runner.errors import BuildError, GoBack
 from runner.evaluator import Evaluator
@@ -65,7 +66,7 @@ class Runner:
         load_from: A checkpoint to take the weights from, or to resume from.
         resume: Whether to go on with a run: True takes `load_from`, else the newest whole checkpoint of `work_dir`; a
             step or a path names one.
-        launcher: How the processes of a distributed run were started.
+        launcher: Who started the processes of a distributed run: a launcher's name, or its mapping.
         env_cfg: Process-wide settings.
         log_processor: How recorded values become lines of the log.
         log_level: The least severe level that is logged.
@@ -118,7 +119,7 @@ class Runner:
         data_preprocessor: BaseDataPreprocessor | dict[str, Any] | None = None,
         load_from: str | None = None,
         resume: bool | str | int = False,
-        launcher: str = "none",
+        launcher: str | dict[str, Any] | Launcher = "none",
         env_cfg: EnvCfg | None = None,
         log_processor: LogProcessor | dict[str, Any] | None = None,
         log_level: str = "INFO",
@@ -205,14 +206,14 @@ class Runner:
             data["work_dir"] = f"work_dirs/{stem}"
         return cls(**data, cfg=config, device=device)
 
-    def _set_up_processes(self, launcher: str, env_cfg: EnvCfg, device: str) -> None:
+    def _set_up_processes(self, launcher: str | dict[str, Any] | Launcher, env_cfg: EnvCfg, device: str) -> None:
         apply_env_cfg(env_cfg)
         self.env_cfg = env_cfg
         self.mp_start_method = env_cfg.get("mp_cfg", {}).get("mp_start_method", "fork")
-        self.launcher = launcher
-        self._joined_group = launcher != "none" and not dist.is_distributed()
+        self.launcher, found = in_force(launcher, scope=self.default_scope)
+        self._joined_group = found.joins and not dist.is_distributed()
         if self._joined_group:
-            dist.init_dist(launcher, **env_cfg.get("dist_cfg", {}))
+            dist.init_dist(found, **env_cfg.get("dist_cfg", {}))
         self.rank, self.world_size = dist.get_rank(), dist.get_world_size()
         self.distributed = dist.is_distributed()
         self.device = resolve_device(device)

@@ -45,7 +45,7 @@ NAMES = {
         resolve_device
     """,
     "runner.dist": """
-        all_gather all_gather_object all_reduce all_reduce_dict all_reduce_params barrier broadcast
+        Group Job Launcher all_gather all_gather_object all_reduce all_reduce_dict all_reduce_params barrier broadcast
         broadcast_object_list cast_data_device collect_results collect_results_cpu collect_results_gpu
         destroy gather gather_object get_backend get_comm_device get_data_device get_default_group
         get_dist_info get_local_group get_local_rank get_local_size get_rank get_world_size infer_launcher

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
 from runner.config import Config
 
+if TYPE_CHECKING:
+    from runner.dist.launcher import Group, Launcher
+
 __all__ = [
     "Endpoint",
+    "Launch",
     "LocalRank",
     "Machines",
     "NodeRank",
@@ -49,6 +54,14 @@ NodeRank = Annotated[
 ]
 
 
+Launch = Annotated[
+    str | None,
+    typer.Option(
+        "--launcher", metavar="none|pytorch|slurm|mpi|infer|NAME", help="Who starts processes; NAME: a plugin's."
+    ),
+]
+
+
 class Machines(NamedTuple):
     """What the flags say about machines; None where they do not."""
 
@@ -69,55 +82,94 @@ def started(
     Raises:
         typer.BadParameter: The environment and the flags say different things.
     """
-    machines = machines or Machines()
-    launcher = cfg.get("launcher") or "none"
-    if launcher == "none":
-        if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-            raise typer.BadParameter(
-                f"WORLD_SIZE is {os.environ['WORLD_SIZE']} and the launcher is none; add `--launcher pytorch`, or unset it",
-                param_hint="--launcher",
-            )
-        _say_who_started()
-    _refuse_flags_for_starting(
-        launcher, {"--nproc-per-node": nproc_per_node, "--max-restarts": max_restarts, **_flags(machines)}
-    )
-    if launcher in _STARTED_BY and _STARTED_BY[launcher][0] not in os.environ:
-        raise typer.BadParameter(
-            f"{_STARTED_BY[launcher][0]} is not in the environment, and the launcher is {launcher}; "
-            f"{_STARTED_BY[launcher][1]}",
-            param_hint="--launcher",
-        )
-    if launcher != "pytorch":
+    wanted = cfg.get("launcher") or "none"
+    flags = {"--nproc-per-node": nproc_per_node, "--max-restarts": max_restarts, **_flags(machines or Machines())}
+    if wanted == "none":
+        _refuse_several()
+        _refuse_flags_for_starting("none", "add `--launcher pytorch`", flags)
         return None
-    if "RANK" in os.environ and "WORLD_SIZE" in os.environ:
+    from runner.dist.launcher import Job, in_force
+
+    if _is_own_code(cfg):
+        _run_own_code(cfg)
+    name, launcher = in_force(wanted, scope=cfg.get("default_scope"))
+    if name == "none":
+        _refuse_several()
+    if not launcher.starts:
+        _refuse_flags_for_starting(name, launcher.how if launcher.joins else "add `--launcher pytorch`", flags)
+    if launcher.started(os.environ):
+        _tell_rank(launcher)
         _warn_of_torchrun()
         return None
-    from runner.dist.launch import Group
-    from runner.dist.supervise import supervise
+    if not launcher.starts:
+        raise typer.BadParameter(
+            f"this process was not started by it, and the launcher is {name}; {launcher.how}", param_hint="--launcher"
+        )
+    group = _group(nproc_per_node, machines or Machines(), device)
+    job = Job(args=tuple(sys.argv[1:]), group=group, work_dir=work_dir_of(cfg), max_restarts=max_restarts or 0)
+    return launcher.start(job)
 
-    group = Group(
+
+def _group(nproc_per_node: int | None, machines: Machines, device: str) -> Group:
+    from runner.dist.launcher import Group
+
+    return Group(
         processes=nproc_per_node,
         nodes=machines.nnodes or 1,
         endpoint=machines.rdzv_endpoint,
         node_rank=machines.node_rank,
         device=device,
     )
-    return supervise(sys.argv[1:], group, work_dir_of(cfg), max_restarts or 0)
 
 
 def _flags(machines: Machines) -> dict[str, Any]:
     return {f"--{name.replace('_', '-')}": value for name, value in machines._asdict().items()}
 
 
-def _refuse_flags_for_starting(launcher: str, flags: dict[str, Any]) -> None:
+def _is_own_code(cfg: Config) -> bool:
+    """Whether no plugin offers the launcher, so that the config's own code has to be run before it is found."""
+    from runner.errors import RegistryError
+    from runner.plugin import default_plugins
+
+    wanted = cfg["launcher"]
+    try:
+        default_plugins().catalog.resolve("launcher", str(wanted["type"] if isinstance(wanted, Mapping) else wanted))
+    except RegistryError:
+        return True
+    return False
+
+
+def _run_own_code(cfg: Config) -> None:
+    from runner.custom_imports import run_custom_imports
+
+    announce_own_code(cfg)
+    run_custom_imports(cfg)
+
+
+def _refuse_several() -> None:
+    """Refuse to be one of a group that was started for another launcher; say so of a cluster's, whose may be meant."""
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise typer.BadParameter(
+            f"WORLD_SIZE is {os.environ['WORLD_SIZE']} and the launcher is none; add `--launcher pytorch`, or unset it",
+            param_hint="--launcher",
+        )
+    _say_who_started()
+
+
+def _refuse_flags_for_starting(launcher: str, instead: str, flags: dict[str, Any]) -> None:
     """Refuse what is said about starting processes where this command does not start them."""
     for flag, value in flags.items():
-        if value is not None and launcher != "pytorch":
+        if value is not None:
             raise typer.BadParameter(
-                f"it starts processes for the launcher pytorch, and the launcher is {launcher}; "
-                + ("add `--launcher pytorch`" if launcher == "none" else _STARTED_BY[launcher][1]),
+                f"it is for a launcher that starts processes, and the launcher is {launcher}; {instead}",
                 param_hint=flag,
             )
+
+
+def _tell_rank(launcher: Launcher) -> None:
+    """Let this process know its number already, where the launcher has words of its own for it."""
+    if rank() == 0 and "RANK" not in os.environ:
+        os.environ.update({key: value for key, value in launcher.environment(os.environ).items() if key == "RANK"})
 
 
 def _warn_of_torchrun() -> None:
@@ -141,13 +193,6 @@ def go_on_if_restarted(cfg: Config) -> None:
     checkpoint = restart_from(os.environ, work_dir_of(cfg))
     if checkpoint is not None:
         cfg["resume"] = checkpoint
-
-
-_STARTED_BY = {
-    "slurm": ("SLURM_PROCID", "start the processes with `srun`"),
-    "mpi": ("OMPI_COMM_WORLD_RANK", "start the processes with Open MPI's `mpirun`"),
-}
-"""What tells that a cluster's launcher started this process, and how that is done."""
 
 
 def _say_who_started() -> None:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from runner.cli.arguments import Device, Format, Overrides, Unset, known_format, override
 from runner.cli.loading import checked, composed, file_argument
-from runner.cli.processes import LocalRank, announce_own_code, started
+from runner.cli.processes import Launch, LocalRank, announce_own_code, started
 from runner.cli.workers import NoPersistentWorkers, NoPinMemory, home, worker_rows
 
 if TYPE_CHECKING:
@@ -52,9 +51,7 @@ def test(
     ] = 2,
     no_pin_memory: NoPinMemory = False,
     no_persistent_workers: NoPersistentWorkers = False,
-    launcher: Annotated[
-        str | None, typer.Option("--launcher", metavar="none|pytorch|slurm|mpi", help="How processes start.")
-    ] = None,
+    launcher: Launch = None,
     nproc_per_node: Annotated[
         int | None, typer.Option("--nproc-per-node", metavar="N", help="Processes to start; default one a GPU.")
     ] = None,
@@ -63,7 +60,7 @@ def test(
 ) -> int:
     """Test a checkpoint of what a config describes."""
     del local_rank
-    values = {"work_dir": work_dir, "load_from": str(file_argument(checkpoint)), "launcher": launcher, "resume": False}
+    values = {"work_dir": work_dir, "load_from": _checkpoint(checkpoint), "launcher": launcher, "resume": False}
     rows = [*(overrides or ()), *(override(key, value) for key, value in values.items() if value is not None)]
     rows += [override(f"{home(composed(config, rows, unset).raw, 'test_cfg')}.fp16", True)] if amp else []
     rows += worker_rows(config, rows, unset, no_pin_memory=no_pin_memory, no_persistent_workers=no_persistent_workers)
@@ -82,11 +79,16 @@ def test(
     if out is not None and out_item == "metrics":
         _keep_metrics(metrics, out)
     if fmt == "json":
-        typer.echo(json.dumps({"checkpoint": str(Path(checkpoint)), "metrics": metrics}))
+        typer.echo(json.dumps({"checkpoint": _checkpoint(checkpoint), "metrics": metrics}))
     else:
         shown = (f"{value:.4f}" if isinstance(value, float) else str(value) for value in metrics.values())
         typer.echo("  ".join(f"{name}: {value}" for name, value in zip(metrics, shown, strict=True)))
     return 0
+
+
+def _checkpoint(name: str) -> str:
+    """A file, or an address, as it is loaded."""
+    return name if "://" in name else str(file_argument(name))
 
 
 def _tested(cfg: Config, device: str, *, tta: bool, dumped: Any, hooks: list[Hook]) -> tuple[Runner, dict[str, Any]]:

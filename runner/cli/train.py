@@ -14,6 +14,7 @@ from runner.cli.attended import resumes_after_requeue, train_attended
 from runner.cli.loading import checked, composed
 from runner.cli.processes import (
     Endpoint,
+    Launch,
     LocalRank,
     Machines,
     NodeRank,
@@ -54,9 +55,7 @@ def train(
     no_val: Annotated[bool, typer.Option("--no-val", "--no-validate", help="Do not validate.")] = False,
     no_pin_memory: NoPinMemory = False,
     no_persistent_workers: NoPersistentWorkers = False,
-    launcher: Annotated[
-        str | None, typer.Option("--launcher", metavar="none|pytorch|slurm|mpi", help="How processes start.")
-    ] = None,
+    launcher: Launch = None,
     nproc_per_node: Annotated[
         int | None, typer.Option("--nproc-per-node", metavar="N", help="Processes to start; default one a GPU.")
     ] = None,

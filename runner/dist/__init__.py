@@ -4,8 +4,11 @@ group.py           who this process is
 collectives.py     tensors and objects between processes
 devices.py         where data lies, and moving it
 process_group.py   joining and leaving
+launcher.py        the contract of launchers
+launchers.py       those that come with the project
 cluster.py         what SLURM and Open MPI tell their processes
 launch.py          starting a group on this machine
+supervise.py       starting it again when it has died
 ddp.py             the model wrapper
 """
 
@@ -48,9 +51,13 @@ from runner.dist.group import (
     master_only,
     set_tensor_parallel_size,
 )
+from runner.dist.launcher import Group, Job, Launcher
 from runner.dist.process_group import destroy, infer_launcher, init_dist, joins_group
 
 __all__ = [
+    "Group",
+    "Job",
+    "Launcher",
     "all_gather",
     "all_gather_object",
     "all_reduce",

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from runner.dist.launcher import Group
 from runner.errors import LaunchError
 
 if TYPE_CHECKING:
@@ -28,7 +29,6 @@ __all__ = [
     "RESTART_FROM",
     "STOPPED",
     "Ending",
-    "Group",
     "attempt",
     "default_processes",
     "launch",
@@ -60,25 +60,6 @@ def default_processes(device: str = "auto") -> int:
     if device not in {"auto", "cuda"} or not torch.cuda.is_available():
         return 1
     return torch.cuda.device_count()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Group:
-    """Which processes to start.
-
-    Attributes:
-        processes: On this machine; None takes `default_processes`, and says so.
-        nodes: Machines that start processes.
-        endpoint: `HOST:PORT` where the machines meet; needed where there are several.
-        node_rank: Of this machine; 0 keeps the meeting point. None lets the machine that the endpoint names do so.
-        device: The value of `--device`.
-    """
-
-    processes: int | None = None
-    nodes: int = 1
-    endpoint: str | None = None
-    node_rank: int | None = None
-    device: str = "auto"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,13 +10,11 @@ from typing import Any, Literal
 import torch
 from torch import distributed as torch_dist
 
-from runner.dist.cluster import mpi_environment, slurm_environment
 from runner.dist.group import forget_local_group
+from runner.dist.launcher import Launcher, in_force
 from runner.errors import LaunchError
 
 __all__ = ["destroy", "infer_launcher", "init_dist", "joins_group"]
-
-Launcher = Literal["none", "pytorch", "slurm", "mpi"]
 
 
 def joins_group(environ: Mapping[str, str]) -> bool:
@@ -24,15 +22,15 @@ def joins_group(environ: Mapping[str, str]) -> bool:
     return "RANK" in environ and "WORLD_SIZE" in environ
 
 
-def infer_launcher() -> Launcher:
-    """The launcher that this process was started by, going by its environment."""
+def infer_launcher() -> Literal["none", "pytorch", "slurm", "mpi"]:
+    """The launcher that this process was started by, going by one variable each; the launcher `infer` looks closer."""
     for variable, launcher in _TELLTALES:
         if variable in os.environ:
             return launcher
     return "none"
 
 
-_TELLTALES: tuple[tuple[str, Launcher], ...] = (
+_TELLTALES: tuple[tuple[str, Literal["pytorch", "slurm", "mpi"]], ...] = (
     ("WORLD_SIZE", "pytorch"),
     ("SLURM_NTASKS", "slurm"),
     ("OMPI_COMM_WORLD_LOCAL_RANK", "mpi"),
@@ -40,7 +38,7 @@ _TELLTALES: tuple[tuple[str, Launcher], ...] = (
 
 
 def init_dist(
-    launcher: str,
+    launcher: str | Launcher,
     backend: str | None = None,
     timeout: float | None = None,
     port: int | None = None,
@@ -52,7 +50,7 @@ def init_dist(
     Args:
         launcher: `none` (does nothing); `pytorch` (reads `RANK`, `WORLD_SIZE`, `LOCAL_RANK`, `MASTER_ADDR` and
             `MASTER_PORT`, as torchrun sets them); `slurm` or `mpi` (set these from what `srun` or Open MPI's `mpirun`
-            gives each process).
+            gives each process); `infer` (whichever of these started the process); a plugin's; or the object.
         backend: `gloo`, `nccl`, …; by default `nccl` where CUDA is there and `gloo` elsewhere.
         timeout: Seconds after which a collective that some rank does not join is an error; torch's default (30
             minutes for gloo, 10 for nccl) when None.
@@ -65,36 +63,33 @@ def init_dist(
     """
     if launcher == "none" or torch_dist.is_initialized():
         return
-    if launcher not in {"pytorch", "slurm", "mpi"}:
-        raise LaunchError(f"launcher: {launcher!r} is unknown; it must be 'none', 'pytorch', 'slurm' or 'mpi'")
+    name, found = in_force(launcher)
+    if not found.joins:
+        return
     if init_backend != "torch":
         raise LaunchError(f"env_cfg.dist_cfg.init_backend: {init_backend!r} is not offered; give 'torch'")
-    if launcher == "slurm":
-        os.environ.update(slurm_environment(os.environ, port))
-    elif launcher == "mpi":
-        os.environ.update(mpi_environment(os.environ, port))
-    _init_torch(launcher, backend or ("nccl" if torch.cuda.is_available() else "gloo"), timeout, kwargs)
-
-
-def _init_torch(launcher: str, backend: str, timeout: float | None, kwargs: dict[str, Any]) -> None:
-    meets_elsewhere = kwargs.get("init_method") not in {None, "env://"} or "store" in kwargs
-    needed = ("RANK", "WORLD_SIZE") if meets_elsewhere else ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
-    missing = [name for name in needed if name not in os.environ and name.lower() not in kwargs]
-    if missing:
-        raise LaunchError(
-            f"launcher: {launcher!r} needs {', '.join(missing)} in the environment; "
-            "start with torchrun, or let `runner train --launcher pytorch` start the processes"
-        )
-    if meets_elsewhere:
-        kwargs.update({name: int(os.environ[name.upper()]) for name in ("rank", "world_size") if name not in kwargs})
+    os.environ.update(found.environment(os.environ, port))
+    _require(name, found, kwargs)
+    backend = backend or ("nccl" if torch.cuda.is_available() else "gloo")
     if torch.cuda.is_available():
-        _set_cuda_device(backend, is_bound=launcher != "pytorch")
+        _set_cuda_device(backend, is_bound=found.shows_own_device)
     if timeout is not None:
         kwargs["timeout"] = dt.timedelta(seconds=timeout)
     try:
         torch_dist.init_process_group(backend, **kwargs)
     except (RuntimeError, ValueError) as error:
         raise LaunchError(f"launcher: the {backend} group could not be joined: {error}") from error
+
+
+def _require(name: str, launcher: Launcher, kwargs: dict[str, Any]) -> None:
+    """Look for what the group is made from; what the arguments lack of it is put there."""
+    meets_elsewhere = kwargs.get("init_method") not in {None, "env://"} or "store" in kwargs
+    needed = ("RANK", "WORLD_SIZE") if meets_elsewhere else ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+    missing = [name for name in needed if name not in os.environ and name.lower() not in kwargs]
+    if missing:
+        raise LaunchError(f"launcher: {name!r} needs {', '.join(missing)} in the environment; {launcher.how}")
+    if meets_elsewhere:
+        kwargs.update({key: int(os.environ[key.upper()]) for key in ("rank", "world_size") if key not in kwargs})
 
 
 def _set_cuda_device(backend: str, *, is_bound: bool) -> None:

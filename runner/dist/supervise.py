@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from runner.checkpoint.index import read_index
-from runner.checkpoint.store import CheckpointStore
-from runner.dist.launch import FAILED, RESTART_FROM, Group, attempt, settled
+from runner.checkpoint.place import is_remote
+from runner.checkpoint.storage import LocalFolder
+from runner.checkpoint.store import LAST_CHECKPOINT, CheckpointStore, find_latest_checkpoint
+from runner.dist.launch import FAILED, RESTART_FROM, attempt, settled
+from runner.dist.launcher import Group
 
 __all__ = ["restart_from", "supervise", "warn_of_shared_store"]
 
@@ -36,7 +39,6 @@ def supervise(args: Sequence[str], group: Group, work_dir: str, max_restarts: in
         The exit code of the last attempt.
     """
     group = settled(group)
-    store = CheckpointStore(work_dir, on_damage=_say)
     checkpoint: str | None = None
     futile = 0
     for number in range(max_restarts + 1):
@@ -53,10 +55,10 @@ def supervise(args: Sequence[str], group: Group, work_dir: str, max_restarts: in
             _say(f"{FUTILE} attempts in a row saved nothing new, so no further one is made")
             break
         else:
-            newest = store.newest()
-            checkpoint = None if newest is None else str(newest)
+            checkpoint = _newest(work_dir, _say)
             pause = min(2.0 ** max(futile - 1, 0), LONGEST_PAUSE)
-            place = "starts over, as nothing was saved yet" if newest is None else f"goes on from {newest}"
+            place = f"goes on from {checkpoint}" if checkpoint is not None else "starts over, as nothing was saved yet"
+            place = "goes on from the newest checkpoint" if checkpoint == "auto" else place
             _say(f"attempt {number + 2} of {max_restarts + 1} {place}, in {pause:g} s")
             time.sleep(pause)
     return FAILED
@@ -72,8 +74,7 @@ def restart_from(environ: Mapping[str, str], work_dir: str) -> str | None:
     if RESTART_FROM in environ:
         return environ[RESTART_FROM]
     if int(environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0:
-        newest = CheckpointStore(work_dir).newest()
-        return None if newest is None else str(newest)
+        return _newest(work_dir)
     return None
 
 
@@ -90,10 +91,20 @@ def warn_of_shared_store(environ: Mapping[str, str]) -> str | None:
     )
 
 
-def _saves(work_dir: str) -> int:
-    """A number that grows with each checkpoint that a run can go on from."""
-    index = read_index(Path(work_dir))
-    return max((record.order for records in index.values() for record in records if record.resumable), default=-1)
+def _saves(work_dir: str) -> tuple[int, int]:
+    """What grows with each checkpoint that a run can go on from, also where they lie elsewhere."""
+    index = read_index(LocalFolder(Path(work_dir)))
+    order = max((record.order for records in index.values() for record in records if record.resumable), default=-1)
+    note = Path(work_dir, LAST_CHECKPOINT)
+    return order, note.stat().st_mtime_ns if note.exists() else -1
+
+
+def _newest(work_dir: str, on_damage: Callable[[str], object] | None = None) -> str | None:
+    """What to go on from; on a remote store, whose arguments are in the config, a process finds it by itself."""
+    if is_remote(find_latest_checkpoint(work_dir) or ""):
+        return "auto"
+    newest = CheckpointStore(work_dir, on_damage).newest()
+    return None if newest is None else str(newest)
 
 
 def _say(message: str) -> None:

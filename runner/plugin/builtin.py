@@ -123,6 +123,13 @@ _TABLE: dict[str, dict[str, str]] = {
         "tb_trace": "runner.hooks.traces:TbTrace",
         "worker_init_fn": "runner.dataset.worker:worker_init_fn",
     },
+    "launcher": {
+        "infer": "runner.dist.launchers:InferLauncher",
+        "mpi": "runner.dist.launchers:MPILauncher",
+        "none": "runner.dist.launchers:NoLauncher",
+        "pytorch": "runner.dist.launchers:PyTorchLauncher",
+        "slurm": "runner.dist.launchers:SlurmLauncher",
+    },
     "storage": {
         "http": "runner.fileio.http:HTTPBackend",
         "lmdb": "runner.fileio.lmdb:LmdbBackend",

@@ -33,7 +33,7 @@ ROWS = {
     "an empty text": (MODEL + "work_dir: ''", "out-of-range", "work_dir", None),
     "no choice": (MODEL + "log_level: debug", "not-allowed", "log_level", "DEBUG"),
     "a field of a field": (MODEL + "env_cfg: {cudnn_benchmrk: true}", "unknown-key", "env_cfg.cudnn_benchmrk", "cudnn_benchmark"),
-    "no launcher": (MODEL + "launcher: slrm", "not-allowed", "launcher", "slurm"),
+    "no launcher": (MODEL + "launcher: slrm", "unknown-type", "launcher", "slurm"),
     "a strategy that nobody offers": (MODEL + "strategy: {type: FSDPStrateg}", "unknown-type", "strategy.type", "FSDPStrategy"),
     "a default hook's name": (MODEL + "default_hooks: {checkpont: {interval: 2}}", "unknown-key", "default_hooks.checkpont", "checkpoint"),
     "an argument of a default hook": (MODEL + "default_hooks: {checkpoint: {intervl: 2}}", "unknown-key", "default_hooks.checkpoint.intervl", "interval"),

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import itertools
+import random
 from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import Any, TypeAlias
 
+import numpy as np
 import torch
 from torch.utils.data import BatchSampler, SequentialSampler
 from torch.utils.data.distributed import DistributedSampler
 
 from runner.dataset.sampler import DefaultSampler, InfiniteSampler
-from runner.dataset.streams import key, key_generators
+from runner.dataset.streams import Keys, key, key_generators, seed_generators
 from runner.dist import get_data_world_size
 
 __all__ = ["Fetch", "Order", "Pass"]
 
 _DRAW_NOTHING = (DefaultSampler, InfiniteSampler, SequentialSampler, DistributedSampler)
 """Samplers whose order is a function of their seed and epoch, whatever state the global generators are in."""
+
+_FIRST_BLOCK = 64
+"""Batches that are skipped before it is first seen whether a sampler draws; each further block is eight times as long."""
 
 
 Fetch: TypeAlias = tuple[int, int, Any]
@@ -42,11 +47,13 @@ class Order:
     def __init__(self, sampler: Any, batch_sampler: Any, seed: int) -> None:
         self.seed = seed
         self._source: Iterable[Any] = sampler if batch_sampler is None else batch_sampler
-        plain = batch_sampler is None or type(batch_sampler) is BatchSampler
-        self._sampler: Any = sampler if plain else getattr(batch_sampler, "sampler", None)
-        seeker = sampler if plain else batch_sampler
+        # One that changes what is counted, say, but not the iteration: its batches follow from the sampler's indices.
+        plain = batch_sampler is None or _iterates_as_torch(batch_sampler)
+        # A batch sampler that was given goes through a sampler of its own; torch makes up another one beside it.
+        self._sampler: Any = sampler if batch_sampler is None else getattr(batch_sampler, "sampler", None)
+        seeker: Any = self._sampler if plain else batch_sampler
         self._seek = seeker.seek if _can_seek(seeker) else None
-        self._draws = not (plain and type(sampler) in _DRAW_NOTHING)
+        self._draws = not (plain and type(self._sampler) in _DRAW_NOTHING)
         self.batch_size: int | None = 1 if batch_sampler is None else getattr(batch_sampler, "batch_size", None)
         self.is_even = plain
         """Whether all batches but the last of an epoch have `batch_size` samples."""
@@ -64,33 +71,84 @@ class Order:
 
     def batches(self, epoch: int, first: int, samples: int) -> Iterator[Fetch]:
         """The fetches of an epoch from a batch on."""
+        self._restart(epoch)
+        if self._seek is not None:
+            self._seek(samples)
+            source = self._keyed(epoch, first) if self._draws else iter(self._source)
+        else:
+            source = self._skipped(epoch, first) if self._draws else itertools.islice(self._source, first, None)
+        for batch, indices in enumerate(source, first):
+            yield epoch, batch, indices
+
+    def _restart(self, epoch: int) -> None:
+        """Put the samplers to the start of an epoch."""
         for part in (self._source, self._sampler):
             set_epoch = getattr(part, "set_epoch", None)
             if set_epoch is not None:
                 set_epoch(epoch)
             self._rekey(getattr(part, "generator", None), epoch)
-        if self._seek is not None:
-            self._seek(samples)
-            source = self._keyed(epoch, first) if self._draws else iter(self._source)
-        else:
-            if _can_seek(self._sampler):
-                self._sampler.seek(0)  # one that goes on where it stopped would be skipped twice
-            everything = self._keyed(epoch, 0) if self._draws else iter(self._source)
-            source = itertools.islice(everything, first, None)
-        for batch, indices in enumerate(source, first):
-            yield epoch, batch, indices
+        if self._seek is None and _can_seek(self._sampler):
+            self._sampler.seek(0)  # one that goes on where it stopped would be skipped twice
 
     def _rekey(self, generator: Any, epoch: int) -> None:
         """Start a sampler's own generator anew, so that a restarted epoch draws what it drew before."""
         if isinstance(generator, torch.Generator):
             generator.manual_seed(int.from_bytes(key(self.seed, epoch, 0, 0, "sampler")[:8], "little"))
 
-    def _keyed(self, epoch: int, first: int) -> Iterator[Any]:
+    def _skipped(self, epoch: int, first: int) -> Iterator[Any]:
+        """Go through a sampler anew that may draw from the global generators, from a batch on.
+
+        Whether it draws shows in the generators. As long as it does not, the keys make no difference, and batches are
+        skipped as fast as the sampler makes them: setting the generators takes ten times as long.
+        """
+        if first == 0:
+            return self._keyed(epoch, 0)
+        state = torch.default_generator.get_state()
+        try:
+            source = self._skip_undrawn(epoch, first)
+            if source is None:
+                self._restart(epoch)
+                source = self._skip_keyed(epoch, first)
+        finally:
+            torch.default_generator.set_state(state)
+        return self._keyed(epoch, first, source)
+
+    def _skip_undrawn(self, epoch: int, first: int) -> Iterator[Any] | None:
+        """Skip without keys; None if the sampler drew after its first batch, and has to be started anew."""
+        key_generators(key(self.seed, epoch, 0, 0, "sampler"))
+        source = iter(self._source)
+        next(source, None)
+        done, block = 1, _FIRST_BLOCK
+        before = _states()
+        while done < first:
+            block = min(block, first - done)
+            deque(itertools.islice(source, block), maxlen=0)
+            if _states() != before:
+                return None
+            done, block = done + block, block * 8
+        return source
+
+    def _skip_keyed(self, epoch: int, first: int) -> Iterator[Any]:
+        """Skip, the generators keyed for each batch."""
+        keys = Keys(self.seed, epoch, 0, "sampler")
+        seed_generators(keys.at(0))
+        source = iter(self._source)
+        for batch in range(1, first):
+            next(source, None)
+            seed_generators(keys.at(batch))
+        next(source, None)
+        return source
+
+    def _keyed(self, epoch: int, first: int, source: Iterator[Any] | None = None) -> Iterator[Any]:
         """Go through a sampler that may draw from the global generators, alike on all ranks.
 
         They are keyed for each batch rather than once, since a step or a fetch may come between two.
+
+        Args:
+            epoch: From 0.
+            first: The number of the batch that comes next.
+            source: The sampler's iterator, if it was begun.
         """
-        source: Iterator[Any] | None = None
         for batch in itertools.count(first):
             state = torch.default_generator.get_state()
             key_generators(key(self.seed, epoch, 0, batch, "sampler"))
@@ -124,6 +182,21 @@ class Pass:
         for fetch in fetches:
             self.sizes.append(len(fetch[2]))
             yield fetch
+
+
+def _iterates_as_torch(batch_sampler: Any) -> bool:
+    """Whether it is torch's, or changes something else than which batches there are."""
+    return (
+        isinstance(batch_sampler, BatchSampler)
+        and type(batch_sampler).__iter__ is BatchSampler.__iter__
+        and not _can_seek(batch_sampler)
+    )
+
+
+def _states() -> tuple[Any, ...]:
+    """The states of Python's, NumPy's and torch's generators, to be compared."""
+    numpys: Any = np.random.get_state(legacy=True)  # noqa: NPY002 - the generator that users' samplers draw from
+    return random.getstate(), numpys[1].tobytes(), numpys[2:], torch.default_generator.get_state().numpy().tobytes()
 
 
 def _can_seek(sampler: Any) -> bool:

@@ -8,9 +8,16 @@ import numpy as np
 import pytest
 import torch
 from noisy_data import SIZE, Noisy, Together, equal, flat, indices
-from torch.utils.data import BatchSampler, Sampler, SequentialSampler, WeightedRandomSampler, get_worker_info
+from torch.utils.data import (
+    BatchSampler,
+    RandomSampler,
+    Sampler,
+    SequentialSampler,
+    WeightedRandomSampler,
+    get_worker_info,
+)
 
-from runner.dataset import DataLoader, DefaultSampler, InfiniteSampler, Position
+from runner.dataset import DataLoader, DefaultSampler, InfiniteSampler, Position, order
 
 BATCH = 4
 BATCHES = -(-SIZE // BATCH)
@@ -49,6 +56,21 @@ class Shuffled(DefaultSampler):
         return iter(order)
 
 
+class Late(LengthsSampler):
+    """Draws only far into the epoch, from Python's generator."""
+
+    def __iter__(self):
+        for batch, index in enumerate(self.sampler):
+            yield [index, index] if batch > 1 and random.random() < 0.5 else [index]
+
+
+class Counting(BatchSampler):
+    """Changes its length alone."""
+
+    def __len__(self):
+        return 7
+
+
 class Tail(Sampler):
     """Knows how to go somewhere."""
 
@@ -78,6 +100,9 @@ SAMPLERS = {
     },
     "python's": lambda: {"sampler": Shuffled(range(SIZE)), "batch_size": BATCH},
     "lengths": lambda: {"batch_sampler": LengthsSampler(DefaultSampler(range(SIZE), seed=5))},
+    "late": lambda: {"batch_sampler": Late(DefaultSampler(range(SIZE), seed=5))},
+    "given": lambda: {"batch_sampler": BatchSampler(RandomSampler(range(SIZE)), BATCH, drop_last=False)},
+    "counting": lambda: {"batch_sampler": Counting(DefaultSampler(range(SIZE), seed=5), BATCH, drop_last=False)},
     "seeks": lambda: {"sampler": Tail(), "batch_size": BATCH},
     "single": lambda: {"sampler": DefaultSampler(range(SIZE), seed=5), "batch_size": None},
 }
@@ -173,6 +198,27 @@ def test_skipping_reads_no_data():
         again.load_state_dict(state)
         next(iter(again))
         assert Counted.read <= BATCH
+
+
+@pytest.mark.parametrize("kind", [BatchSampler, Counting])
+def test_batches_that_torch_makes_are_sought_by_their_sampler(kind):
+    batches = kind(Tail(), BATCH, drop_last=False)
+    loader = DataLoader(Noisy(), batch_sampler=batches, seed=3)
+    loader.seek(0, 3 * BATCH)
+    assert indices(loader)[0][0] == 3 * BATCH
+    assert batches.sampler.sought == [3 * BATCH]
+
+
+def test_a_sampler_that_draws_nothing_is_skipped_without_setting_generators(monkeypatch):
+    batches = 5000
+    calls = []
+    for name in ("seed_generators", "key_generators"):
+        seed = getattr(order, name)
+        monkeypatch.setattr(order, name, lambda given, seed=seed: calls.append(given) or seed(given))
+    loader = DataLoader(range(batches), batch_sampler=[[index] for index in range(batches)], seed=3)
+    loader.load_state_dict({**loader.state_dict(), "batch": batches - 1})
+    assert [batch.tolist() for batch in loader] == [[batches - 1]]
+    assert len(calls) < 10
 
 
 def test_a_sampler_with_seek_is_asked():

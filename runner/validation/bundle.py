@@ -7,14 +7,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import SchemaError
-
 from runner.errors import RunnerError
 from runner.plugin import Catalog
 from runner.validation import fields
 from runner.validation.bundled_components import Choices
 from runner.validation.fields import Schema
+from runner.validation.sound import unsound
 from runner.validation.together import conditions
 
 __all__ = ["bundle", "require_schema"]
@@ -66,14 +64,11 @@ def require_schema(joined: Schema) -> None:
     Raises:
         RunnerError: It says where in the schema.
     """
-    try:
-        Draft202012Validator.check_schema(joined)
-    except SchemaError as error:
-        where = "/".join(map(str, error.path))
-        message = (
-            f"the joined schema is no JSON Schema at {where}: {error.message}; mend the `schema=` that is given there"
-        )
-        raise RunnerError(message) from error
+    found = unsound(joined)
+    if found is not None:
+        where, what = found
+        message = f"the joined schema is no JSON Schema at {'/'.join(map(str, where))}: {what}; mend the `schema=` that is given there"
+        raise RunnerError(message)
 
 
 class _Bundle:
@@ -149,7 +144,7 @@ class _Bundle:
 def _or_reference(schema: Schema) -> Schema:
     """The schema, or `${…}` in its place; a schema that takes any string takes that too."""
     types = schema.get("type")
-    names = [types] if isinstance(types, str) else types or ()
+    names = [types] if isinstance(types, str) else types if isinstance(types, list | tuple) else ()
     if "string" in names and "pattern" not in schema:
         return schema
     if not names and not {"enum", "const", "anyOf", "oneOf"} & set(schema):

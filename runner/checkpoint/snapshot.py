@@ -374,10 +374,10 @@ def _restore_the_rest(runner: Runner, checkpoint: Mapping[str, Any], unfit: Coll
         of_rank = checkpoint["ranks"][runner.rank]
         if "model" not in unfit:
             _restore_buffers(runner.unwrapped_model, of_rank.get("buffers", {}))
+        runner.strategy.load_state_dict(of_rank.get("strategy", {}))
         if same_count and "model" not in unfit:
             _restore_gradients(runner.unwrapped_model, of_rank.get("gradients", {}))
         runner.streams.load_state_dict(of_rank["streams"])
-        runner.strategy.load_state_dict(of_rank.get("strategy", {}))
     if runner.optim_wrapper is not None and "accumulation" in checkpoint and same_count:
         runner.optim_wrapper.load_count_state(checkpoint["accumulation"])
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypedDict
+from typing import Annotated, Any, Final, Literal, TypedDict
 
+import numpy as np
+from torch import Tensor
+from torch.futures import Future
 from torch.nn.parallel import DistributedDataParallel
 
+from runner import dist
 from runner.errors import BuildError
 from runner.kinds import Interval
 
-__all__ = ["CommHook", "Compression", "register_comm_hook"]
+__all__ = ["CommHook", "Compression", "load_memory", "memory_of", "register_comm_hook"]
 
 Compression = Literal["fp16", "bf16", "powerSGD", "fp16_powerSGD", "bf16_powerSGD"]
 
@@ -38,12 +42,15 @@ class CommHook(TypedDict, total=False):
     random_seed: int
 
 
-def register_comm_hook(model: DistributedDataParallel, hook: Compression | CommHook) -> None:
+def register_comm_hook(model: DistributedDataParallel, hook: Compression | CommHook) -> Any:
     """Compress a model's gradients on their way.
 
     Args:
         model: The wrapper.
         hook: The compression, by its name or with options.
+
+    Returns:
+        What PowerSGD keeps from step to step; None for the others.
 
     Raises:
         BuildError: There is no such compression, or it takes no options.
@@ -57,7 +64,7 @@ def register_comm_hook(model: DistributedDataParallel, hook: Compression | CommH
         if options:
             raise BuildError(f"comm_hook: {name} has no options; remove {', '.join(options)}")
         model.register_comm_hook(None, plain[name])
-        return
+        return None
     wrappers: dict[Any, Any] = {
         "powerSGD": lambda inner: inner,
         "fp16_powerSGD": default_hooks.fp16_compress_wrapper,
@@ -66,4 +73,49 @@ def register_comm_hook(model: DistributedDataParallel, hook: Compression | CommH
     if name not in wrappers:
         raise BuildError(f"comm_hook: {name!r} is none; there are {', '.join([*plain, *wrappers])}")
     state = powerSGD_hook.PowerSGDState(process_group=None, **options)
-    model.register_comm_hook(state, wrappers[name](powerSGD_hook.powerSGD_hook))
+    compress = wrappers[name](powerSGD_hook.powerSGD_hook)
+    if dist.get_backend() == "nccl":
+        model.register_comm_hook(state, compress)
+    else:
+        # Its second and third messages are sent when the one before has come, from threads of gloo's, where nothing puts
+        # those of two buckets in the same order on all ranks.
+        model.register_comm_hook(state, lambda state, bucket: _waited(compress(state, bucket)))
+    return state
+
+
+def _waited(future: Future[Tensor]) -> Future[Tensor]:
+    future.wait()
+    return future
+
+
+_TENSORS: Final = ("error_dict", "p_memory_dict", "q_memory_dict")
+_COUNTS: Final = ("iter", "total_numel_before_compression", "total_numel_after_compression", "next_stats_report")
+
+
+def memory_of(state: Any) -> dict[str, Any]:
+    """What PowerSGD keeps on this rank, as plain data: by bucket what it left out and the last factors; its generator.
+
+    Args:
+        state: As `register_comm_hook` returned it.
+    """
+    memory: dict[str, Any] = {name: getattr(state, name) for name in _COUNTS}
+    for name in _TENSORS:
+        memory[name] = {bucket: tensor.detach().cpu() for bucket, tensor in getattr(state, name).items()}
+    kind, keys, *rest = state.rng.get_state(legacy=True)
+    return {**memory, "generator": [kind, keys.tolist(), *rest]}
+
+
+def load_memory(state: Any, memory: dict[str, Any], device: Any) -> None:
+    """Take back what `memory_of` returned on this rank.
+
+    Args:
+        state: As `register_comm_hook` returned it.
+        memory: What was kept.
+        device: Where the gradients lie.
+    """
+    for name in _COUNTS:
+        setattr(state, name, memory[name])
+    for name in _TENSORS:
+        setattr(state, name, {bucket: tensor.to(device, copy=True) for bucket, tensor in memory[name].items()})
+    kind, keys, *rest = memory["generator"]
+    state.rng.set_state((kind, np.array(keys, dtype=np.uint32), *rest))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any, Final, Literal
 
 import torch
@@ -9,7 +10,8 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from runner import dist
-from runner.dist.comm_hooks import CommHook, Compression, register_comm_hook
+from runner.dist.buckets import bucket_order, is_rebuilt, rebuild_buckets
+from runner.dist.comm_hooks import CommHook, Compression, load_memory, memory_of, register_comm_hook
 from runner.dist.ddp import is_model_wrapper, wrap_model
 from runner.errors import BuildError
 from runner.kinds import Interval, Slot
@@ -19,6 +21,8 @@ from runner.strategy.base import BaseStrategy, Surroundings
 __all__ = ["DDPStrategy", "synchronized"]
 
 _DEFAULT: Final = "MMDistributedDataParallel"
+_ORDERLESS: Final = 2
+"""Ranks up to which a sum is the same in whichever order it is made."""
 
 
 class DDPStrategy(BaseStrategy):
@@ -36,8 +40,8 @@ class DDPStrategy(BaseStrategy):
         broadcast_buffers: Send rank 0's buffers to the others before each forward.
         bucket_cap_mb: Size of the buckets in MiB; torch's default when null.
         comm_hook: How gradients are compressed on their way: `fp16` and `bf16` halve them, `powerSGD` sends a
-            low-rank approximation and adds what it left out to the next step's. A resumed run begins it anew, with
-            whole gradients, and is not bit-equal: what it keeps lies as DDP's buckets do, which differ after a launch.
+            low-rank approximation and adds what it left out to the next step's. What it keeps goes into checkpoints,
+            as much as the gradients for each rank.
     """
 
     def __init__(
@@ -57,6 +61,10 @@ class DDPStrategy(BaseStrategy):
         self.model_wrapper = model_wrapper
         self.sync_bn = sync_bn
         self.comm_hook = comm_hook
+        self._wrapped: DistributedDataParallel | None = None
+        self._compression: Any = None
+        self._order: list[str] = []
+        self._say: Callable[[str], object] = str
         self.options = {
             name: value
             for name, value in (
@@ -91,8 +99,37 @@ class DDPStrategy(BaseStrategy):
                     f"{type(wrapped).__name__} takes no comm_hook; remove it, or take MMDistributedDataParallel",
                     path=("strategy", "comm_hook"),
                 )
-            register_comm_hook(wrapped, self.comm_hook)
+            self._compression = register_comm_hook(wrapped, self.comm_hook)
+        if isinstance(wrapped, DistributedDataParallel):
+            self._wrapped, self._say = wrapped, around.say
         return wrapped
+
+    def state_dict(self) -> dict[str, Any]:
+        """In which order gradients are sent, where a sum depends on it, and what a compression keeps."""
+        state: dict[str, Any] = {}
+        if self._wrapped is None or (self._compression is None and dist.get_world_size() <= _ORDERLESS):
+            return state
+        if is_rebuilt(self._wrapped):
+            self._order = self._order or bucket_order(self._wrapped)
+            state["order"] = self._order
+        if self._compression is not None:
+            state["compression"] = memory_of(self._compression)
+        return state
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Send gradients in the order of the saved run, and go on compressing where it was."""
+        order, memory = state_dict.get("order", []), state_dict.get("compression")
+        if self._wrapped is None or not state_dict:
+            return
+        as_before = not order or (is_rebuilt(self._wrapped) and rebuild_buckets(self._wrapped, order))
+        if as_before:
+            self._order = order
+        else:
+            self._say(
+                "DDP deals out its gradients in other buckets than the saved run did: the numbers will not be bit-equal"
+            )
+        if memory is not None and self._compression is not None and as_before:
+            load_memory(self._compression, memory, next(self._wrapped.parameters()).device)
 
     def _wrap(self, model: nn.Module, around: Surroundings) -> nn.Module:
         cfg = self.model_wrapper if self.model_wrapper is not None else around.fields.get("model_wrapper_cfg") or {}

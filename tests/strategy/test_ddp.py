@@ -17,17 +17,36 @@ from runner.dist.separate import MMSeparateDistributedDataParallel
 from runner.errors import BuildError
 from runner.flexible import FlexibleRunner
 
+POWER = {"type": "powerSGD", "start_powerSGD_iter": 2, "min_compression_rate": 1}
 
-@pytest.mark.parametrize("hook", [None, "fp16"])
+
+def resumed_equals_straight_through(folder, strategy, last, **fields):
+    runner = train(folder / "straight", strategy, **fields)
+    assert isinstance(runner.model, MMDistributedDataParallel)
+    train(folder / "resumed", strategy, resume=str(folder / "straight" / f"iter_{last - 2}.pth"), **fields)
+    expected, got = (parts(load(folder / name / f"iter_{last}.pth")) for name in ("straight", "resumed"))
+    assert_equal(got, expected)
+    return runner, expected
+
+
+@pytest.mark.parametrize("hook", ["fp16", POWER], ids=["fp16", "powerSGD"])
 @pytest.mark.world_size(2)
 def test_resumed_in_mid_epoch_equals_straight_through_bit_for_bit(tmp_path, hook):
-    strategy = {"type": "DDPStrategy", "comm_hook": hook, "gradient_as_bucket_view": True}
-    runner = train(tmp_path / "straight", strategy)
-    assert isinstance(runner.model, MMDistributedDataParallel)
+    strategy = {"type": "DDPStrategy", "comm_hook": hook, "gradient_as_bucket_view": True, "bucket_cap_mb": 1e-4}
+    runner, saved = resumed_equals_straight_through(tmp_path, strategy, 6)
     assert runner.model.gradient_as_bucket_view
-    train(tmp_path / "resumed", strategy, resume=str(tmp_path / "straight" / "iter_4.pth"))
-    expected, got = (parts(load(tmp_path / name / "iter_6.pth")) for name in ("straight", "resumed"))
-    assert_equal(got, expected)
+    if hook == POWER:
+        memory = [of_rank["strategy"]["compression"] for of_rank in saved["ranks"]]
+        assert len(memory[0]["error_dict"]) > 1
+        assert not torch.equal(*(each["error_dict"][0] for each in memory))
+
+
+@pytest.mark.slow
+@pytest.mark.world_size(4, timeout=300)
+def test_on_four_ranks_where_sums_depend_on_the_buckets(tmp_path):
+    strategy = {"type": "DDPStrategy", "comm_hook": POWER}
+    hooks = {"checkpoint": {"type": "CheckpointHook", "interval": 2, "by_epoch": False}, "logger": None}
+    resumed_equals_straight_through(tmp_path, strategy, 6, batch=2, default_hooks=hooks)
 
 
 @pytest.mark.world_size(1)

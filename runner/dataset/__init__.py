@@ -23,6 +23,7 @@ from runner.dataset.collate import default_collate, pseudo_collate
 from runner.dataset.compose import Compose
 from runner.dataset.dataloader import DataLoader, LoaderState, Position, WorkersState
 from runner.dataset.dataset_wrapper import ClassBalancedDataset, ConcatDataset, RepeatDataset
+from runner.dataset.fetch import Reader
 from runner.dataset.grouping import GroupedBatchSampler
 from runner.dataset.rebuild import rebuild
 from runner.dataset.sampler import DefaultSampler, InfiniteSampler
@@ -42,6 +43,7 @@ __all__ = [
     "InfiniteSampler",
     "LoaderState",
     "Position",
+    "Reader",
     "RepeatDataset",
     "Streams",
     "WorkersState",

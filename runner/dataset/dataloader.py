@@ -143,6 +143,14 @@ class DataLoader(TorchDataLoader[Any]):
         self._pool = Pool({name: getattr(self, name) for name in _INNER})
         self._go_to(Place())
 
+    def __len__(self) -> int:
+        """Batches of an epoch on each rank; a data set with `begin_pass` tells the samples of all ranks together."""
+        if not (self._is_iterable and hasattr(self.dataset, "begin_pass")):
+            return super().__len__()
+        share = math.ceil(len(cast("Sized", self.dataset)) / get_data_world_size())
+        size = self.batch_size or 1
+        return share // size if self.drop_last else math.ceil(share / size)
+
     def reseed(self, seed: int) -> None:
         """Take the Runner's seed, where none was given to the constructor."""
         if self.is_seeded:
@@ -276,7 +284,11 @@ class DataLoader(TorchDataLoader[Any]):
         name = type(self.dataset).__name__
         note = f"{name}: {place.batch} batches are read again to come back to where the run was saved"
         if hasattr(self.dataset, "state_dict"):
-            return [f"{note}, as the states of {saved['workers'] if saved else 'other'} workers do not fit {workers}"]
+            were = saved["workers"] if saved else "other"
+            note += f", as the states of {were} workers do not fit {workers}"
+            return [
+                f"{note}; where each reads a share of its own, some samples come twice in this epoch and some never"
+            ]
         return [f"{note}; give it state_dict() and load_state_dict(state) to go there at once"]
 
     @property

@@ -10,8 +10,9 @@ from torch.utils.data import Dataset, IterableDataset, get_worker_info
 
 from runner.dataset.order import Fetch
 from runner.dataset.streams import Keys, key, key_generators, seed_generators
+from runner.dist import get_data_rank, get_data_world_size
 
-__all__ = ["Arrival", "KeyedDataset", "KeyedIterable", "Resumption"]
+__all__ = ["Arrival", "KeyedDataset", "KeyedIterable", "Reader", "Resumption"]
 
 Collate = Callable[[Any], Any]
 
@@ -85,6 +86,28 @@ class KeyedDataset(_Face, Dataset[Any]):
         return together(indices) if together else [dataset[index] for index in indices]
 
 
+class Reader(NamedTuple):
+    """Who goes through an iterable data set, and for what: what its `begin_pass(reader)` is told before each pass.
+
+    Attributes:
+        seed: The run's.
+        epoch: From 0.
+        rank: Of the process, among those that get different data.
+        world_size: Such processes.
+        worker: From 0; 0 where the main process reads.
+        workers: Of each process; 1 where the main process reads.
+        batch_size: Samples of a batch; 1 where the loader does not batch.
+    """
+
+    seed: int
+    epoch: int
+    rank: int
+    world_size: int
+    worker: int
+    workers: int
+    batch_size: int
+
+
 class Arrival(NamedTuple):
     """A batch of an iterable data set, and what it takes to go on after it.
 
@@ -120,7 +143,8 @@ class Resumption(NamedTuple):
 class KeyedIterable(_Face, IterableDataset[Arrival]):
     """An iterable data set that gives whole batches with their states.
 
-    Workers take turns, so the n-th batch of worker w of W is number n * W + w, which keys it.
+    Workers take turns, so the n-th batch of worker w of W is number n * W + w, which keys it. Before each pass the data
+    set's `set_epoch(epoch)` and `begin_pass(reader)` are called, where it has them.
 
     Args:
         dataset: The user's.
@@ -133,6 +157,7 @@ class KeyedIterable(_Face, IterableDataset[Arrival]):
     """
 
     _start: Resumption
+    _place: tuple[int, int]
 
     def __init__(
         self,
@@ -152,6 +177,8 @@ class KeyedIterable(_Face, IterableDataset[Arrival]):
             _seed=seed,
             _rank=rank,
             _start=start,
+            # A worker that was spawned is in no process group.
+            _place=(get_data_rank(), get_data_world_size()),
             dataset=dataset,
         )
 
@@ -162,6 +189,7 @@ class KeyedIterable(_Face, IterableDataset[Arrival]):
         return self._arrivals(start, *((0, 1) if info is None else (info.id, info.num_workers)), in_worker=bool(info))
 
     def _arrivals(self, start: Resumption, worker: int, workers: int, *, in_worker: bool) -> Iterator[Arrival]:
+        self._announce(start.epoch, worker, workers)
         telling = hasattr(self.dataset, "state_dict")
         if worker < start.turn:
             # It had its turn in the round that was broken off: this stands for the batch that it gave then.
@@ -185,6 +213,14 @@ class KeyedIterable(_Face, IterableDataset[Arrival]):
             number += 1
             if number > done:
                 yield Arrival(batch[0], batch[1], worker, self.dataset.state_dict() if telling else None)
+
+    def _announce(self, epoch: int, worker: int, workers: int) -> None:
+        """Tell the data set which pass begins."""
+        if hasattr(self.dataset, "set_epoch"):
+            self.dataset.set_epoch(epoch)
+        if hasattr(self.dataset, "begin_pass"):
+            rank, world_size = self._place
+            self.dataset.begin_pass(Reader(self._seed, epoch, rank, world_size, worker, workers, self._batch_size or 1))
 
     def _next(self, samples: Iterator[Any]) -> tuple[Any, int] | None:
         """The next batch and its size; None where there is none left."""

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import pytest
+import torch
 from noisy_data import SIZE, StatefulStream, Stream, equal
 
-from runner.dataset import DataLoader, Position
+from runner.dataset import DataLoader, Position, Reader
+from runner.dist import get_rank
 
 BATCH = 4
 WORKERS = {
@@ -75,3 +77,49 @@ def test_drop_last_and_single_samples():
     single = DataLoader(Stream(3), None, seed=3)
     assert [int(sample[0]) for sample in single] == [0, 1, 2]
     assert single.position == Position(1, 0)
+
+
+class Told(Stream):
+    """Remembers what it is told before a pass."""
+
+    def __init__(self, size=SIZE):
+        super().__init__(size)
+        self.told = []
+
+    def set_epoch(self, epoch):
+        self.told.append(epoch)
+
+    def begin_pass(self, reader):
+        self.told.append(reader)
+
+    def __len__(self):
+        return self.size
+
+
+def test_a_data_set_is_told_which_pass_begins():
+    loader = DataLoader(Told(), BATCH, seed=3)
+    list(loader), next(iter(loader))
+    readers = [
+        Reader(seed=3, epoch=epoch, rank=0, world_size=1, worker=0, workers=1, batch_size=BATCH) for epoch in (0, 1)
+    ]
+    assert loader.dataset.told == [0, readers[0], 1, readers[1]]
+
+
+def test_a_worker_is_told_which_it_is():
+    class Telling(Told):
+        def __iter__(self):
+            reader = self.told[-1]
+            yield torch.tensor([reader.epoch, reader.worker, reader.workers])
+
+    loader = DataLoader(Telling(), BATCH, seed=3, num_workers=2, persistent_workers=True)
+    for epoch in range(2):
+        assert [batch.tolist() for batch in loader] == [[[epoch, worker, 2]] for worker in range(2)]
+
+
+@pytest.mark.world_size(2)
+@pytest.mark.parametrize(("drop_last", "batches"), [(False, 3), (True, 2)])
+def test_the_length_is_of_all_ranks_together(drop_last, batches):
+    loader = DataLoader(Told(21), BATCH, seed=3, drop_last=drop_last)
+    assert len(loader) == batches
+    next(iter(loader))
+    assert loader.dataset.told[-1][2:4] == (get_rank(), 2)

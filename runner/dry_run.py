@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from runner.checkpoint import load
+from runner.hooks.checkpoint import CheckpointHook
 from runner.logging.console import summary
 from runner.logging.memory import peak_memory
 
@@ -64,6 +65,9 @@ def dry_run(runner: Runner) -> DryRun:
         runner: A fresh Runner whose work directory may be thrown away.
     """
     with runner.message_hub.current(), runner.logger.current():
+        for hook in runner.hooks:
+            if isinstance(hook, CheckpointHook):
+                hook.out_dir = ""  # what is tried here is written nowhere else
         loop = runner.prepare_training()
         runner.call_hook("before_train")
         runner.call_hook("before_train_epoch")

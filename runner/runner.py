@@ -15,6 +15,7 @@ from runner import assemble, dist
 from runner.build import Builder
 from runner.checkpoint import CheckpointStore, snapshot
 from runner.checkpoint.lock import exclusive
+from runner.checkpoint.place import Place, place
 from runner.checkpoint.saver import SaveOptions, Saver
 from runner.config import Config
 from runner.custom_imports import run_custom_imports
@@ -252,7 +253,7 @@ class Runner:
             log_level=log_level,
             file_mode="a",  # a second launch in the same second shares the folder
         )
-        self.store = CheckpointStore(self.work_dir, on_damage=self.logger.warning)
+        self.store = self.open_store(Path(self.work_dir))
         self.saver = Saver()
         self.message_hub = MessageHub(self.experiment_name)
         self.log_processor: LogProcessor = self.builder.build("log_processor", log_processor or {}, ("log_processor",))
@@ -519,23 +520,41 @@ class Runner:
 
     # ---- checkpoints -------------------------------------------------------------------------------------------------
 
+    def open_store(self, folder: Place, backend_args: Mapping[str, Any] | None = None) -> CheckpointStore:
+        """Return what reads and writes the checkpoints of a folder for this run.
+
+        Args:
+            folder: The folder, or its address.
+            backend_args: For an address: what the store's driver needs.
+        """
+        staging = Path(self.work_dir, ".upload")
+        return CheckpointStore(folder, self.logger.warning, backend_args=backend_args, staging=staging)
+
+    def _find_checkpoint(self) -> Place | None:
+        """What the field `resume` means; what is found in `work_dir` too where checkpoints go elsewhere."""
+        found = self.store.find(self._resume, self.load_from)
+        work_dir = Path(self.work_dir)
+        if found is None and self.store.folder != work_dir:
+            found = self.store.beside(work_dir).find(self._resume, self.load_from)
+        return found
+
     def _load_or_resume(self, *, weights_only: bool = False) -> None:
         """Load what the fields ask for, where nothing was loaded yet."""
         wants_to_resume = self._resume is not False
         if self._resumed or (self._has_loaded and (weights_only or not wants_to_resume)):
             return
-        found = self.store.find(self._resume, self.load_from) if wants_to_resume else self._weights()
+        found = self._find_checkpoint() if wants_to_resume else self._weights()
         if found is None:
             if wants_to_resume:
                 self.logger.info(
-                    f"no checkpoint in {self.work_dir} yet: {'nothing is loaded' if weights_only else 'training starts afresh'}"
+                    f"no checkpoint in {self.store.folder} yet: {'nothing is loaded' if weights_only else 'training starts afresh'}"
                 )
         elif wants_to_resume and not weights_only:
             self.resume(str(found))
         else:
             self.load_checkpoint(str(found))
 
-    def _weights(self) -> str | Path | None:
+    def _weights(self) -> str | Place | None:
         return None if self.load_from is None else self.store.named(str(self.load_from)) or self.load_from
 
     def load_checkpoint(
@@ -592,7 +611,7 @@ class Runner:
         """Write a checkpoint that the run can go on from. Every rank calls this; rank 0 writes.
 
         Args:
-            out_dir: The folder.
+            out_dir: The folder, or its address.
             filename: The file's name in it.
             save_optimizer: Whether the optimizer's state goes in.
             save_param_scheduler: Whether the schedulers' positions go in.
@@ -605,7 +624,7 @@ class Runner:
         """
         snapshot.save(
             self,
-            Path(out_dir, filename),
+            place(out_dir) / filename,
             save_optimizer=save_optimizer,
             save_param_scheduler=save_param_scheduler,
             meta=meta or {},

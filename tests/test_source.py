@@ -64,6 +64,9 @@ ALLOWED_IMPORTS = {
     ("visualization/optional.py", "require", "find_spec(package)"): (
         "imports nothing: sees whether an optional package is there, by a name from a table"
     ),
+    ("validation/rules/stores.py", "_problem", "find_spec(package)"): (
+        "imports nothing: sees whether a driver's package is there, by a name from a table"
+    ),
     ("validation/local_code.py", "_module", "PathFinder.find_spec(part, search)"): (
         "imports nothing: finds the file of a `custom_imports` name, to read it as text"
     ),

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.errors import CheckpointError
 
 if TYPE_CHECKING:
     from runner.checkpoint.index import Record
+    from runner.checkpoint.place import Place
     from runner.checkpoint.store import CheckpointStore
 
 __all__ = ["best_of", "best_to_resume", "is_best", "metric_of"]
@@ -22,7 +22,7 @@ def is_best(wanted: str) -> bool:
     return wanted == "best" or wanted.startswith("best:")
 
 
-def metric_of(path: Path, record: Record | None) -> str | None:
+def metric_of(path: Place, record: Record | None) -> str | None:
     """The metric that a checkpoint is the best of; None where it is a best one of none.
 
     Without the index only the file's name tells, which has `_` in place of `/`.
@@ -33,7 +33,7 @@ def metric_of(path: Path, record: Record | None) -> str | None:
     return named[1] if named else None
 
 
-def best_of(store: CheckpointStore, wanted: str) -> tuple[Path, int]:
+def best_of(store: CheckpointStore, wanted: str) -> tuple[Place, int]:
     """Return the best checkpoint, and its step.
 
     Args:
@@ -45,7 +45,7 @@ def best_of(store: CheckpointStore, wanted: str) -> tuple[Path, int]:
     """
     _, _, metric = wanted.partition(":")
     # The newest first: an older one of the same metric is what a kill kept from being deleted.
-    found: dict[str, tuple[Path, int]] = {}
+    found: dict[str, tuple[Place, int]] = {}
     for path, record in store.entries():
         its = metric_of(path, record)
         if its is not None:
@@ -64,7 +64,7 @@ def best_of(store: CheckpointStore, wanted: str) -> tuple[Path, int]:
     raise CheckpointError(f"{store.folder} has no checkpoint {wanted}; there is {names}")
 
 
-def best_to_resume(store: CheckpointStore, wanted: str) -> Path:
+def best_to_resume(store: CheckpointStore, wanted: str) -> Place:
     """Return the periodic checkpoint that was saved at the step of the best one.
 
     Raises:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 __all__ = [
     "INDEX_NAME",
@@ -73,16 +73,22 @@ Index = dict[str, list[Record]]
 """A file's name, and what may be found under it: two things while one replaces the other."""
 
 
-def read_index(folder: Path, on_damage: Callable[[str], object] | None = None) -> Index:
+class _Folder(Protocol):
+    @property
+    def folder(self) -> object: ...
+    def read_text(self, name: str) -> str: ...
+    def write_text(self, name: str, text: str) -> None: ...
+
+
+def read_index(storage: _Folder, on_damage: Callable[[str], object] | None = None) -> Index:
     """Read a folder's index; an empty one where there is none, or none that can be trusted.
 
     Args:
-        folder: Where the checkpoints lie.
+        storage: Where the checkpoints lie.
         on_damage: Is told if the index is damaged, in a sentence that names it.
     """
-    path = folder / INDEX_NAME
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(storage.read_text(INDEX_NAME))
         entries = content["checkpoints"]
         if content["digest"] != _digest(entries):
             raise ValueError("its digest does not match")  # noqa: TRY301 - one place tells all kinds of damage
@@ -91,15 +97,17 @@ def read_index(folder: Path, on_damage: Callable[[str], object] | None = None) -
         return {}
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         if on_damage is not None:
-            on_damage(f"{path} is damaged ({error}); the checkpoints are verified by their own checksums")
+            on_damage(
+                f"{storage.folder}/{INDEX_NAME} is damaged ({error}); the checkpoints are verified by their own checksums"
+            )
         return {}
 
 
-def write_index(folder: Path, index: Index) -> None:
+def write_index(storage: _Folder, index: Index) -> None:
     """Replace a folder's index in one step, and flush it."""
     entries = {name: [asdict(record) for record in records] for name, records in sorted(index.items())}
     content = {"format": FORMAT, "digest": _digest(entries), "checkpoints": entries}
-    write_text(folder / INDEX_NAME, json.dumps(content, indent=1) + "\n")
+    storage.write_text(INDEX_NAME, json.dumps(content, indent=1) + "\n")
 
 
 def write_text(path: Path, text: str) -> None:

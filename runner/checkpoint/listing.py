@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runner.checkpoint.best import metric_of
@@ -9,9 +10,8 @@ from runner.checkpoint.store import NON_FINITE, find_latest_checkpoint
 from runner.errors import CheckpointError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from runner.checkpoint.index import Record
+    from runner.checkpoint.place import Place
     from runner.checkpoint.store import CheckpointStore
 
 __all__ = ["list_checkpoints"]
@@ -30,21 +30,21 @@ def list_checkpoints(store: CheckpointStore, *, verify: bool) -> list[dict[str, 
         `damaged`, or `unverified` where nothing was compared) and `problem`, what is wrong with it. What only a
         checkpoint's inside tells is read where the index does not know it.
     """
-    last = find_latest_checkpoint(store.folder)
-    damaged: list[tuple[Path, str]] = []
+    last = find_latest_checkpoint(store.folder) if isinstance(store.folder, Path) else None
+    damaged: list[tuple[Place, str]] = []
     rows = [_row(store, path, record, last, verify=verify) for path, record in store.entries(damaged)]
     return rows + [_damaged(path, problem) for path, problem in damaged]
 
 
 def _row(
-    store: CheckpointStore, path: Path, record: Record | None, last: str | None, *, verify: bool
+    store: CheckpointStore, path: Place, record: Record | None, last: str | None, *, verify: bool
 ) -> dict[str, Any]:
     state, problem = _state(store, path, record, verify=verify)
     return {
         "file": path.name,
         "step": record.step if record is not None else store.step_of(path, None),
         "time": record.time if record is not None else None,
-        "size": record.size if record is not None else path.stat().st_size,
+        "size": record.size if record is not None else store.size(path),
         "metrics": record.metrics if record is not None else None,
         "best": metric_of(path, record),
         "last": last is not None and last.endswith(path.name) and not path.name.startswith(NON_FINITE),
@@ -55,17 +55,17 @@ def _row(
     }
 
 
-def _state(store: CheckpointStore, path: Path, record: Record | None, *, verify: bool) -> tuple[str, str | None]:
+def _state(store: CheckpointStore, path: Place, record: Record | None, *, verify: bool) -> tuple[str, str | None]:
     try:
         if verify:
             store.verify(path)
-        elif record is not None and path.is_file() and path.stat().st_size != record.size:
-            return "damaged", f"it has {path.stat().st_size} bytes, {record.size} were written"
+        elif record is not None and (size := store.size(path)) != record.size:
+            return "damaged", f"it has {size} bytes, {record.size} were written"
     except CheckpointError as error:
         return "damaged", str(error)
     return ("whole" if verify else "unverified"), None
 
 
-def _damaged(path: Path, problem: str) -> dict[str, Any]:
+def _damaged(path: Place, problem: str) -> dict[str, Any]:
     nothing = dict.fromkeys(("step", "time", "size", "metrics", "best", "resumable", "config"))
     return {"file": path.name, **nothing, "last": False, "state": "damaged", "problem": problem}

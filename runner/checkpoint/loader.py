@@ -14,6 +14,8 @@ import torch
 from torch.serialization import get_unsafe_globals_in_checkpoint, safe_globals
 
 from runner.checkpoint.inert import decode_numpy, stand_in
+from runner.checkpoint.place import Url, is_remote
+from runner.checkpoint.remote import downloaded
 from runner.checkpoint.safetensors_file import is_safetensors, read_header, read_safetensors
 from runner.checkpoint.shares import RUN_FILE, Target, is_folder_of_shares, read_shares
 from runner.errors import CheckpointError, DamagedCheckpoint
@@ -48,7 +50,7 @@ def load(path: str | PathLike[str], map_location: MapLocation = "cpu", target: T
 
     Args:
         path: A file that `torch.save` wrote, by whatever framework, or one of safetensors: its weights are `state_dict`,
-            the texts of its header `meta`.
+            the texts of its header `meta`. An address (`s3://…`, `https://…`) is downloaded.
         map_location: Where the tensors go, as for `torch.load`.
         target: For a folder of shares: tells which spread tensors they will go into, as `read_shares` has it.
 
@@ -56,6 +58,9 @@ def load(path: str | PathLike[str], map_location: MapLocation = "cpu", target: T
         CheckpointError: There is no such file, it is no checkpoint, or it names what runs commands.
         DamagedCheckpoint: It was a checkpoint and cannot be read.
     """
+    if is_remote(path):
+        with downloaded(Url(str(path))) as there:
+            return load(there, map_location, target)
     file = Path(path)
     if is_folder_of_shares(file):
         return read_shares(file, load(file / RUN_FILE), target)

@@ -6,15 +6,15 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 from runner import dist
 from runner.checkpoint.host_copies import HostCopies
-from runner.checkpoint.store import advice
-from runner.errors import SaveError
+from runner.checkpoint.place import Place
+from runner.checkpoint.store import advice, reason
+from runner.errors import SaveError, StorageError
 
-__all__ = ["DEFAULT", "SaveOptions", "Saver", "conclude"]
+__all__ = ["DEFAULT", "SaveOptions", "Saver", "agree", "conclude"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +33,7 @@ class SaveOptions:
     metrics: dict[str, float] | None = None
     best: str | None = None
     allow_non_finite: bool = False
-    then: Callable[[Path], None] | None = None
+    then: Callable[[Place], None] | None = None
 
 
 DEFAULT: Final = SaveOptions()
@@ -104,7 +104,7 @@ class Saver:
         self._has_begun = False
         self.wait()
         failures, self._failures = self._failures, []
-        _agree(failures[0] if failures else None)
+        agree(failures[0] if failures else None)
 
     def close(self) -> list[Exception]:
         """Wait until everything is written, and give the memory of the copies back; what went wrong and nobody asked for."""
@@ -126,7 +126,7 @@ class Saver:
                 self._failures.append(error)
 
 
-def conclude(saver: Saver, options: SaveOptions, write: Callable[[], Path] | None) -> None:
+def conclude(saver: Saver, options: SaveOptions, write: Callable[[], Place] | None) -> None:
     """Write a checkpoint on rank 0, at once or in the background. Every rank calls this.
 
     Args:
@@ -149,24 +149,28 @@ def conclude(saver: Saver, options: SaveOptions, write: Callable[[], Path] | Non
             _write(write, options)
         except SaveError as error:
             failure = error
-    _agree(failure)
+    agree(failure)
 
 
-def _write(write: Callable[[], Path], options: SaveOptions) -> None:
+def _write(write: Callable[[], Place], options: SaveOptions) -> None:
     path = write()
     if options.then is None:
         return
     try:
         options.then(path)
-    except OSError as error:
+    except (OSError, StorageError) as error:
+        where = f"{error.filename or path.parent}: " if isinstance(error, OSError) else ""
         raise SaveError(
-            f"{path} was written, but not what goes with it: {error.filename or path.parent}: {error.strerror or error}. "
-            f"{advice(error)}"
+            f"{path} was written, but not what goes with it: {where}{reason(error)}. {advice(error)}".rstrip()
         ) from error
 
 
-def _agree(failure: Exception | None) -> None:
-    """Let every rank raise what went wrong on rank 0. All ranks call this; it is a barrier too."""
+def agree(failure: Exception | None) -> None:
+    """Let every rank raise what went wrong on rank 0. All ranks call this; it is a barrier too.
+
+    Raises:
+        SaveError: Something did.
+    """
     outcome = [str(failure) if failure is not None else None]
     dist.broadcast_object_list(outcome)
     dist.barrier()

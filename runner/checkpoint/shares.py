@@ -27,6 +27,7 @@ from runner.dist.sharding import like, local, map_dtensors
 from runner.errors import CheckpointError, DamagedCheckpoint
 
 __all__ = [
+    "MANIFEST",
     "RUN_FILE",
     "delete",
     "digest_of",

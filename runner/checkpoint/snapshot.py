@@ -18,8 +18,9 @@ from runner.checkpoint.changes import conditions, kinds, misfits, name_differenc
 from runner.checkpoint.finite import require_finite
 from runner.checkpoint.format import to_plain
 from runner.checkpoint.host_copies import HostCopies
-from runner.checkpoint.index import About, temporary
+from runner.checkpoint.index import About
 from runner.checkpoint.loader import load
+from runner.checkpoint.place import Place
 from runner.checkpoint.saver import DEFAULT, SaveOptions, conclude
 from runner.checkpoint.shares import RUN_FILE, Target, take_out, write_manifest, write_shares
 from runner.checkpoint.store import CheckpointStore
@@ -42,7 +43,7 @@ __all__ = ["load_weights", "restore", "save"]
 
 def save(
     runner: Runner,
-    path: Path,
+    path: Place,
     *,
     save_optimizer: bool,
     save_param_scheduler: bool,
@@ -91,7 +92,7 @@ def save(
     checkpoint = _let_hooks_change(runner, to_plain(checkpoint, owner="the run", copies=copies), copies)
     store, write = _store(runner, path.parent), None
     if is_spread and runner.strategy.saves_shares:
-        checkpoint, write = _with_shares(checkpoint, temporary(path))
+        checkpoint, write = _with_shares(checkpoint, store.storage.part(path.name))
     elif is_spread:
         checkpoint = gather(checkpoint, keep=dist.is_main_process())
         if copies is not None and dist.is_main_process():
@@ -214,8 +215,8 @@ def _let_hooks_change(runner: Runner, checkpoint: dict[str, Any], copies: HostCo
     return checkpoint
 
 
-def _store(runner: Runner, folder: Path) -> CheckpointStore:
-    return runner.store if folder.absolute() == Path(runner.work_dir) else CheckpointStore(folder)
+def _store(runner: Runner, folder: Place) -> CheckpointStore:
+    return runner.store.beside(folder.absolute() if isinstance(folder, Path) else folder)
 
 
 # ---- loading ---------------------------------------------------------------------------------------------------------
@@ -225,7 +226,7 @@ def load_weights(
     runner: Runner, filename: str, *, map_location: str, strict: bool, revise_keys: Sequence[tuple[str, str]]
 ) -> dict[str, Any]:
     """Load weights alone, and say what did not fit."""
-    checkpoint = load(filename, map_location, _targets(runner))
+    checkpoint = load(runner.store.local(filename), map_location, _targets(runner))
     runner.call_hook("after_load_checkpoint", checkpoint=checkpoint)
     state_dict = checkpoint.get("state_dict", checkpoint)
     report = load_state_dict(runner.unwrapped_model, state_dict, strict=strict, revise_keys=revise_keys)
@@ -258,7 +259,7 @@ def _targets(runner: Runner) -> Target:
 
 def restore(runner: Runner, filename: str, *, resume_optimizer: bool, resume_param_scheduler: bool) -> None:
     """Put a run back to where a checkpoint was written."""
-    ours = "ranks" in (checkpoint := load(filename, target=_targets(runner)))
+    ours = "ranks" in (checkpoint := load(runner.store.local(filename), target=_targets(runner)))
     name_differences(runner, checkpoint, filename)
     runner.call_hook("after_load_checkpoint", checkpoint=checkpoint)
     if AVERAGES in checkpoint and not runner.hooks.at("after_load_checkpoint"):

@@ -13,7 +13,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -25,19 +25,19 @@ from runner.checkpoint.best import best_of, best_to_resume, is_best
 from runner.checkpoint.digesting import DigestingStream
 from runner.checkpoint.index import (
     NOTHING,
-    TEMPORARY_PATTERN,
     About,
     Index,
     Record,
-    flush_folder,
     read_index,
-    temporary,
     write_index,
     write_text,
 )
 from runner.checkpoint.loader import load, read_meta
-from runner.checkpoint.shares import delete, digest_of, is_folder_of_shares, size_of, verify_folder
-from runner.errors import CheckpointError, DamagedCheckpoint, SaveError
+from runner.checkpoint.place import Place, Url, place
+from runner.checkpoint.remote import open_folder
+from runner.checkpoint.shares import delete, digest_of, size_of, verify_folder
+from runner.checkpoint.storage import Storage, is_checkpoint
+from runner.errors import CheckpointError, DamagedCheckpoint, SaveError, StorageError
 
 __all__ = ["LAST_CHECKPOINT", "CheckpointStore", "find_latest_checkpoint"]
 
@@ -52,18 +52,37 @@ OnDamage: TypeAlias = Callable[[str], object]
 
 
 class CheckpointStore:
-    """The checkpoints of one folder.
+    """The checkpoints of one folder, of a file system or of a remote store.
 
-    It keeps nothing in memory: several stores over one folder see the same. One process writes.
+    It keeps nothing of them in memory: several stores over one folder see the same. One process writes.
 
     Args:
-        folder: Where they lie; it is created by the first save.
+        folder: Where they lie, a path or an address (`s3://bucket/run`); it is created by the first save.
         on_damage: Is told of each damaged file that is come across, in a sentence that names it.
+        backend_args: For an address: what the store's driver needs; by default it looks for itself.
+        staging: For an address: a folder of this machine in which checkpoints are written before they are uploaded.
+
+    Attributes:
+        storage: What reads and writes there.
     """
 
-    def __init__(self, folder: str | os.PathLike[str], on_damage: OnDamage | None = None) -> None:
-        self.folder = Path(folder)
+    def __init__(
+        self,
+        folder: str | os.PathLike[str] | Url,
+        on_damage: OnDamage | None = None,
+        *,
+        backend_args: Mapping[str, Any] | None = None,
+        staging: Path | None = None,
+    ) -> None:
+        self.storage = open_folder(folder, backend_args, staging)
+        self._backend_args = backend_args
         self._on_damage = on_damage
+        self._neighbour: CheckpointStore | None = None
+
+    @property
+    def folder(self) -> Place:
+        """Where they lie."""
+        return self.storage.folder
 
     def save(
         self,
@@ -74,7 +93,7 @@ class CheckpointStore:
         resumable: bool | None = None,
         about: About = NOTHING,
         write: Callable[[dict[str, Any], Path], tuple[str, int]] | None = None,
-    ) -> Path:
+    ) -> Place:
         """Write a checkpoint; when this returns, it is on the disk under its name.
 
         Args:
@@ -94,12 +113,12 @@ class CheckpointStore:
             raise CheckpointError(f"a checkpoint's name is {name!r}; it can't lead into another folder")
         if resumable is None:
             resumable = "optimizer" in state
-        part = temporary(self.folder / name)
+        part = self.storage.part(name)
         try:
-            self._prepare(part)
+            self.storage.prepare(part)
             sha256, size = (write or self._write)(state, part)
-            path = self.folder / name.replace("{sha256}", sha256[:8])
-            index = read_index(self.folder, self._on_damage)
+            name = name.replace("{sha256}", sha256[:8])
+            index = read_index(self.storage, self._on_damage)
             record = Record(
                 sha256=sha256,
                 size=size,
@@ -109,20 +128,23 @@ class CheckpointStore:
                 time=datetime.now(timezone.utc).isoformat(timespec="seconds"),
                 **asdict(about),
             )
-            replaced = self._announce(index, path, record)
-            self._publish(part, path)
-            if replaced:
-                self._forget(path, record)
-        except OSError as error:
+            if self.storage.names_first:
+                replaced = self._announce(index, name, record)
+                self._publish(part, name)
+                if replaced:
+                    self._forget(name, record)
+            else:
+                self._publish_and_announce(part, name, index, record)
+        except (OSError, StorageError) as error:
             with suppress(OSError):
                 delete(part)
             raise SaveError(
-                f"{self.folder / name} could not be written: {error.strerror or error}; the checkpoints saved before it "
-                f"are untouched. {advice(error)}"
+                f"{self.folder / name} could not be written: {reason(error)}; the checkpoints saved before it are "
+                f"untouched. {advice(error)}".rstrip()
             ) from error
-        return path
+        return self.folder / name
 
-    def newest(self, on_damage: OnDamage | None = None) -> Path | None:
+    def newest(self, on_damage: OnDamage | None = None) -> Place | None:
         """Return the newest whole checkpoint that a run can go on from.
 
         Damaged ones are named and passed over. Where this folder has none at all, and `last_checkpoint` names one in
@@ -139,13 +161,13 @@ class CheckpointStore:
             CheckpointError: There are whole ones, and none of them holds more than weights.
         """
         if on_damage is not None:
-            return CheckpointStore(self.folder, on_damage).newest()
+            return self.beside(self.folder, on_damage).newest()
         damaged: list[str] = []
         weights_only: list[str] = []
-        unreadable: list[tuple[Path, str]] = []
+        unreadable: list[tuple[Place, str]] = []
         for path, record in self._candidates(unreadable):
             try:
-                purpose = _purpose(path, record)
+                purpose = self._purpose(path, record)
                 if purpose == "resume":
                     self.verify(path)
                     return path
@@ -170,12 +192,13 @@ class CheckpointStore:
         elsewhere = self._elsewhere()
         return elsewhere.newest() if elsewhere else None
 
-    def find(self, wanted: str | int, default: str | None = None) -> Path | None:
+    def find(self, wanted: str | int, default: str | None = None) -> Place | None:
         """Return the checkpoint that the field `resume` means.
 
         Args:
             wanted: True or `auto` for `default`, or the newest where there is none; else a step, `last`, `best`,
-                `best:METRIC` or a path. What is best goes on from the periodic checkpoint of the same step.
+                `best:METRIC`, or a path or address, of a folder the newest in it. What is best goes on from the periodic
+                checkpoint of the same step.
             default: The field `load_from`.
 
         Returns:
@@ -185,7 +208,7 @@ class CheckpointStore:
             CheckpointError: There is no such checkpoint, or it is damaged.
         """
         if wanted is True or wanted == "auto":
-            return (self.named(default) or Path(default)) if default is not None else self.newest()
+            return (self.named(default) or place(default)) if default is not None else self.newest()
         name = str(wanted)
         if name == "last":
             return self._last()
@@ -193,11 +216,23 @@ class CheckpointStore:
             return best_to_resume(self, name)
         if name.isdecimal():
             return self.at_step(int(name))
-        if not Path(name).exists():
-            raise CheckpointError(f"there is no checkpoint {name} to resume from")
-        return Path(name)
+        return self._given(name)
 
-    def named(self, wanted: str) -> Path | None:
+    def _given(self, name: str) -> Place:
+        """What a path or an address names: a checkpoint, or a folder of some."""
+        found = place(name)
+        store = self.beside(found.parent)
+        if _exists(store.storage, found.name):
+            if isinstance(found, Url):
+                store.verify(found)
+            return found
+        if isinstance(found, Url) or found.is_dir():
+            newest = self.beside(found).newest()
+            if newest is not None:
+                return newest
+        raise CheckpointError(f"there is no checkpoint {name} to resume from")
+
+    def named(self, wanted: str) -> Place | None:
         """Return the checkpoint of this folder that the field `load_from` means; None where that is a path.
 
         Args:
@@ -216,13 +251,13 @@ class CheckpointStore:
             return path
         return None
 
-    def _last(self) -> Path:
+    def _last(self) -> Place:
         path = self.newest()
         if path is None:
             raise CheckpointError(f"{self.folder} has no checkpoint, so there is no last one")
         return path
 
-    def entries(self, unreadable: list[tuple[Path, str]] | None = None) -> list[tuple[Path, Record | None]]:
+    def entries(self, unreadable: list[tuple[Place, str]] | None = None) -> list[tuple[Place, Record | None]]:
         """Return all that could be a checkpoint, the newest first; those that the index does not know without a record.
 
         Args:
@@ -240,20 +275,20 @@ class CheckpointStore:
         Raises:
             SaveError: The index could not be written.
         """
-        index = read_index(self.folder, self._on_damage)
+        index = read_index(self.storage, self._on_damage)
         found = [name for name, records in index.items() if records[0].step == step]
         for name in found:
             records = index[name]
             index[name] = [replace(records[0], metrics={**(records[0].metrics or {}), **metrics}), *records[1:]]
         if found:
             try:
-                write_index(self.folder, index)
-            except OSError as error:
+                write_index(self.storage, index)
+            except (OSError, StorageError) as error:
                 raise SaveError(
-                    f"{self.folder}: the metrics of step {step} could not be noted: {error.strerror or error}. {advice(error)}"
+                    f"{self.folder}: the metrics of step {step} could not be noted: {reason(error)}. {advice(error)}".rstrip()
                 ) from error
 
-    def at_step(self, step: int) -> Path:
+    def at_step(self, step: int) -> Place:
         """Return the checkpoint that was saved after a number of iterations.
 
         Args:
@@ -263,9 +298,11 @@ class CheckpointStore:
             DamagedCheckpoint: It is damaged.
             CheckpointError: There is none; the error lists those that there are.
         """
-        unreadable: list[tuple[Path, str]] = []
+        unreadable: list[tuple[Place, str]] = []
         candidates = self._candidates(unreadable)
-        found = {path: self.step_of(path, record) for path, record in candidates if _purpose(path, record) == "resume"}
+        found = {
+            path: self.step_of(path, record) for path, record in candidates if self._purpose(path, record) == "resume"
+        }
         for path, its_step in found.items():
             if its_step == step:
                 self.verify(path)
@@ -274,7 +311,7 @@ class CheckpointStore:
         listing += "".join(f"\n  {reason}" for _, reason in unreadable)
         raise CheckpointError(f"{self.folder} has no checkpoint of step {step}; there are: {listing}")
 
-    def verify(self, path: str | os.PathLike[str]) -> None:
+    def verify(self, path: str | os.PathLike[str] | Url) -> None:
         """Check that a checkpoint holds the bytes that were written.
 
         By the digest in the index, which covers every byte; a file that the index does not know by its zip archive's
@@ -287,40 +324,79 @@ class CheckpointStore:
             DamagedCheckpoint: It does not.
             CheckpointError: There is no such file.
         """
-        file = Path(path)
-        if not _is_checkpoint(file):
+        file = place(path)
+        storage = self.beside(file.parent).storage
+        if not _exists(storage, file.name):
             raise CheckpointError(f"{file}: there is no such checkpoint")
-        records = read_index(file.parent, self._on_damage).get(file.name)
+        records = read_index(storage, self._on_damage).get(file.name)
         if records is None:
-            _verify_by_itself(file)
+            with _named(file, storage):
+                _verify_by_itself(storage.local(file.name))
             return
-        size = size_of(file)
+        size = storage.size(file.name)
         if not any(record.size == size for record in records):
             sizes = " or ".join(str(record.size) for record in records)
             raise DamagedCheckpoint(f"{file} is damaged: it has {size} bytes, {sizes} were written")
-        if not any(record.sha256 == digest_of(file) for record in records):
+        digest = digest_of(storage.local(file.name))
+        if not any(record.sha256 == digest for record in records):
             raise DamagedCheckpoint(f"{file} is damaged: its SHA-256 is not that of the bytes that were written")
 
-    def remove(self, path: str | os.PathLike[str]) -> bool:
+    def local(self, path: str | os.PathLike[str] | Url) -> Path:
+        """Return a checkpoint as a file, or folder, of this machine; it is there until the next is asked for.
+
+        Args:
+            path: A checkpoint of this folder, or one elsewhere.
+
+        Raises:
+            CheckpointError: There is no such file.
+        """
+        file = place(path)
+        if isinstance(file, Path):
+            return file
+        try:
+            return self.beside(file.parent).storage.local(file.name)
+        except FileNotFoundError as error:
+            raise CheckpointError(f"{file}: there is no such checkpoint") from error
+
+    def size(self, path: Place) -> int:
+        """Return how many bytes a checkpoint of this folder has.
+
+        Args:
+            path: The checkpoint.
+        """
+        return self.storage.size(path.name)
+
+    def remove(self, path: str | os.PathLike[str] | Url) -> bool:
         """Delete a checkpoint, then its entry; whether there was one.
 
         Args:
             path: A checkpoint of this folder.
         """
-        file = self.folder / Path(path).name
-        existed = file.exists()
-        delete(file)
-        index = read_index(self.folder, self._on_damage)
-        if index.pop(file.name, None) is not None:
-            write_index(self.folder, index)
+        name = place(path).name
+        existed = _exists(self.storage, name)
+        self.storage.delete(name)
+        index = read_index(self.storage, self._on_damage)
+        if index.pop(name, None) is not None:
+            write_index(self.storage, index)
         return existed
 
-    def _prepare(self, part: Path) -> None:
-        """Make the folder, and clear away what killed saves left behind; into `part` ranks may have written already."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        for leftover in self.folder.glob(TEMPORARY_PATTERN):
-            if leftover != part:
-                delete(leftover)
+    def beside(self, folder: Place, on_damage: OnDamage | None = None) -> CheckpointStore:
+        """Return the store of a folder: this one, or another that is opened with the same arguments where they fit.
+
+        Args:
+            folder: The folder.
+            on_damage: Takes the place of the store's own.
+        """
+        if on_damage is None:
+            for known in (self, self._neighbour):
+                if known is not None and known.folder == folder:
+                    return known
+        here = self.folder
+        fits = isinstance(folder, Url) and isinstance(here, Url) and folder.protocol == here.protocol
+        store = CheckpointStore(folder, on_damage or self._on_damage, backend_args=self._backend_args if fits else None)
+        if on_damage is None:
+            self._neighbour = store  # which has what was downloaded last
+        return store
 
     def _write(self, state: dict[str, Any], part: Path) -> tuple[str, int]:
         """Write and flush the temporary file; its digest and its size."""
@@ -331,84 +407,111 @@ class CheckpointStore:
             os.fsync(stream.fileno())
         return digesting.sha256.hexdigest(), digesting.size
 
-    def _announce(self, index: Index, path: Path, record: Record) -> bool:
-        """Put a file into the index before it gets its name; whether it will replace one."""
-        replaced = path.exists()
-        before = index.get(path.name, []) if replaced else []
+    def _announce(self, index: Index, name: str, record: Record) -> bool:
+        """Put a file into the index before it gets its name; whether it will replace one: the index knows both then."""
+        replaced = _exists(self.storage, name)
+        before = index.get(name, []) if replaced else []
         if replaced and not before:
-            before = [
-                Record(
-                    sha256=digest_of(path), size=size_of(path), step=record.step, order=0, resumable=record.resumable
-                )
-            ]
-        index[path.name] = [record, *before]
-        write_index(self.folder, index)
+            path = self.storage.local(name)
+            known = Record(
+                sha256=digest_of(path), size=size_of(path), step=record.step, order=0, resumable=record.resumable
+            )
+            before = [known]
+        index[name] = [record, *before]
+        write_index(self.storage, index)
         return replaced
 
-    def _publish(self, part: Path, path: Path) -> None:
-        """Give the file its name, and make sure that the name is on the disk."""
-        if part.is_dir() and path.exists():
-            # A folder takes no other's place in one step: a kill between the two leaves the checkpoints before it.
-            replaced = temporary(path.with_name(f"{path.name}.replaced"))
-            delete(replaced)
-            path.replace(replaced)
-            part.replace(path)
-            delete(replaced)
-        else:
-            part.replace(path)
-        flush_folder(self.folder)
+    def _publish(self, part: Path, name: str) -> None:
+        """Give the file its name."""
+        self.storage.publish(part, name)
 
-    def _forget(self, path: Path, record: Record) -> None:
+    def _forget(self, name: str, record: Record) -> None:
         """Take what was replaced out of the index."""
-        index = read_index(self.folder, self._on_damage)
-        index[path.name] = [record]
-        write_index(self.folder, index)
+        index = read_index(self.storage, self._on_damage)
+        index[name] = [record]
+        write_index(self.storage, index)
 
-    def _candidates(self, unreadable: list[tuple[Path, str]]) -> Iterator[tuple[Path, Record | None]]:
+    def _publish_and_announce(self, part: Path, name: str, index: Index, record: Record) -> None:
+        """Give a file its name, then put it into the index; while it replaces one, the index knows neither.
+
+        Either is verified by its own checksums then, and tells its step itself.
+        """
+        if (before := index.pop(name, None)) is not None:
+            write_index(self.storage, index)
+        try:
+            self._publish(part, name)
+        except (OSError, StorageError):
+            if before is not None:
+                write_index(self.storage, {**index, name: before})
+            raise
+        index[name] = [record]
+        write_index(self.storage, index)
+
+    def _candidates(self, unreadable: list[tuple[Place, str]]) -> Iterator[tuple[Place, Record | None]]:
         """Every file that could be a checkpoint, the newest first; those not in the index without a record.
 
         Args:
             unreadable: Takes what is wrong with the files that do not even say which step they are of.
         """
-        if not self.folder.is_dir():
-            return
-        index = read_index(self.folder, self._on_damage)
-        known = [(path, records[0]) for name, records in index.items() if _is_checkpoint(path := self.folder / name)]
+        there = self.storage.names()
+        index = read_index(self.storage, self._on_damage) if there else {}
+        known = [(self.folder / name, records[0]) for name, records in index.items() if name in there]
         known.sort(key=lambda item: item[1].order, reverse=True)
-        strangers: list[tuple[int, int, Path]] = []
-        for path in sorted(self.folder.iterdir()):
-            if (
-                path.suffix in SUFFIXES
-                and path.name not in index
-                and not path.name.startswith(".")
-                and _is_checkpoint(path)
-            ):
+        strangers: list[tuple[int, int, str]] = []
+        for name in sorted(there - index.keys()):
+            if Path(name).suffix in SUFFIXES and not name.startswith("."):
                 try:
-                    strangers.append((self.step_of(path, None), path.stat().st_mtime_ns, path))
+                    strangers.append((self.step_of(self.folder / name, None), self.storage.modified(name), name))
                 except CheckpointError as error:
-                    unreadable.append((path, str(error)))
+                    unreadable.append((self.folder / name, str(error)))
                     self._report(str(error))
         strangers.sort(reverse=True)
         while known or strangers:
             # A file that the index does not know is newer than one that it knows if it is further on and younger.
-            if strangers and (not known or _is_newer(strangers[0], known[0])):
-                yield strangers.pop(0)[2], None
+            if strangers and (not known or self._is_newer(strangers[0], known[0])):
+                yield self.folder / strangers.pop(0)[2], None
             else:
                 yield known.pop(0)
 
-    def step_of(self, path: Path, record: Record | None) -> int:
+    def _is_newer(self, stranger: tuple[int, int, str], known: tuple[Place, Record]) -> bool:
+        step, modified, _ = stranger
+        path, record = known
+        return step > record.step and modified >= self.storage.modified(path.name)
+
+    def step_of(self, path: Place, record: Record | None) -> int:
         """Return the iterations that a checkpoint's run had finished; read from the file where there is no record."""
         if record is not None:
             return record.step
-        step = read_meta(path).get("iter", 0)
+        step = self._meta(path).get("iter", 0)
         return step if isinstance(step, int) else 0
+
+    def _meta(self, path: Place) -> dict[str, Any]:
+        with _named(path, self.storage):
+            return read_meta(self.storage.local(path.name))
+
+    def _purpose(self, path: Place, record: Record | None) -> Literal["resume", "weights", "other"]:
+        """What a checkpoint is there for: to go on from, a run's weights alone, or something else."""
+        if record is not None:
+            parts = {"meta", "optimizer"} if record.resumable else {"meta"}
+        else:
+            parts = set(self._meta(path)["keys"])
+        if "optimizer" in parts and not path.name.startswith(NON_FINITE):
+            return "resume"
+        if path.name.startswith(NON_FINITE):
+            return "other"
+        # A run may have a best checkpoint before it has its first periodic one: it has none to go on from then.
+        return "weights" if "meta" in parts and not path.name.startswith("best_") else "other"
 
     def _elsewhere(self) -> CheckpointStore | None:
         """The store of the folder that `last_checkpoint` points into, if that is another one."""
-        named = find_latest_checkpoint(self.folder)
-        if named is None or not _is_checkpoint(Path(named)) or Path(named).parent.resolve() == self.folder.resolve():
+        named = find_latest_checkpoint(self.folder) if isinstance(self.folder, Path) else None
+        if named is None or (found := place(named)).parent == self.folder:
             return None
-        return CheckpointStore(Path(named).parent, self._on_damage)
+        if isinstance(found, Path) and (
+            not is_checkpoint(found) or found.parent.resolve() == Path(str(self.folder)).resolve()
+        ):
+            return None
+        return self.beside(found.parent)
 
     def _report(self, message: str) -> None:
         if self._on_damage is not None:
@@ -427,18 +530,26 @@ def find_latest_checkpoint(path: str | os.PathLike[str]) -> str | None:
         return None
 
 
-def note_latest_checkpoint(work_dir: str | os.PathLike[str], path: str | os.PathLike[str]) -> None:
+def note_latest_checkpoint(work_dir: str | os.PathLike[str], path: str | os.PathLike[str] | Url) -> None:
     """Write a work directory's `last_checkpoint`.
 
     Args:
         work_dir: The work directory.
-        path: The checkpoint; its absolute path is written.
+        path: The checkpoint; its absolute path is written, or its address.
     """
-    write_text(Path(work_dir) / LAST_CHECKPOINT, str(Path(path).absolute()))
+    found = place(path)
+    write_text(Path(work_dir) / LAST_CHECKPOINT, str(found if isinstance(found, Url) else found.absolute()))
 
 
-def advice(error: OSError) -> str:
-    """What to do about a file of a checkpoint that could not be written."""
+def reason(error: OSError | StorageError) -> str:
+    """Why a file could not be written."""
+    return (isinstance(error, OSError) and error.strerror) or str(error)
+
+
+def advice(error: OSError | StorageError) -> str:
+    """What to do about a file of a checkpoint that could not be written; an error of ours says so itself."""
+    if not isinstance(error, OSError):
+        return ""
     if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
         return "Give this user the right to write there, or set CheckpointHook's out_dir"
     if error.errno in {errno.ENOENT, errno.ENOTDIR, errno.ESTALE}:
@@ -446,37 +557,28 @@ def advice(error: OSError) -> str:
     return "Make room, or set CheckpointHook's max_keep_ckpts or out_dir"
 
 
-def _purpose(path: Path, record: Record | None) -> Literal["resume", "weights", "other"]:
-    """What a checkpoint is there for: to go on from, a run's weights alone, or something else."""
-    if record is not None:
-        parts = {"meta", "optimizer"} if record.resumable else {"meta"}
-    else:
-        parts = set(read_meta(path)["keys"])
-    if "optimizer" in parts and not path.name.startswith(NON_FINITE):
-        return "resume"
-    if path.name.startswith(NON_FINITE):
-        return "other"
-    # A run may have a best checkpoint before it has its first periodic one: it has none to go on from then.
-    return "weights" if "meta" in parts and not path.name.startswith("best_") else "other"
-
-
 def _next_order(index: Index) -> int:
     return max((record.order for records in index.values() for record in records), default=0) + 1
-
-
-def _is_newer(stranger: tuple[int, int, Path], known: tuple[Path, Record]) -> bool:
-    step, modified, _ = stranger
-    path, record = known
-    return step > record.step and modified >= path.stat().st_mtime_ns
 
 
 _ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, struct.error, RuntimeError, ValueError, EOFError, OverflowError, OSError)
 """What Python's reader of zip archives raises, by which byte is wrong."""
 
 
-def _is_checkpoint(path: Path) -> bool:
+def _exists(storage: Storage, name: str) -> bool:
     """Whether there is a file, or a folder of shares, under a name."""
-    return path.is_file() or is_folder_of_shares(path)
+    return is_checkpoint(storage.folder / name) if isinstance(storage.folder, Path) else name in storage.names()
+
+
+@contextmanager
+def _named(path: Place, storage: Storage) -> Iterator[None]:
+    """Let what is wrong with a download be said of where it came from."""
+    try:
+        yield
+    except CheckpointError as error:
+        if storage.folder == path.parent and isinstance(path, Path):
+            raise
+        raise type(error)(str(error).replace(str(storage.local(path.name)), str(path))) from error
 
 
 def _verify_by_itself(file: Path) -> None:

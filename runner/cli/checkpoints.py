@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -16,7 +17,9 @@ app = typer.Typer(rich_markup_mode=None)
 
 @app.command()
 def checkpoints(
-    work_dir: Annotated[str, typer.Argument(metavar="WORK_DIR", help="A run's folder.")],
+    work_dir: Annotated[
+        str, typer.Argument(metavar="WORK_DIR", help="A run's folder, also on a remote store: s3://bucket/runs/demo.")
+    ],
     verify: Annotated[
         bool, typer.Option("--verify", help="Read every byte, and exit with 3 where one is wrong.")
     ] = False,
@@ -24,10 +27,11 @@ def checkpoints(
 ) -> int:
     """List the checkpoints of a work directory, the newest first, and verify them."""
     from runner.checkpoint.listing import list_checkpoints
+    from runner.checkpoint.place import is_remote, place
     from runner.checkpoint.store import CheckpointStore
 
-    folder = file_argument(work_dir)
-    if not folder.is_dir():
+    folder = place(work_dir) if is_remote(work_dir) else file_argument(work_dir)
+    if isinstance(folder, Path) and not folder.is_dir():
         raise typer.BadParameter(f"there is no folder {folder}")
     notes: list[str] = []
     rows = list_checkpoints(CheckpointStore(folder, on_damage=notes.append), verify=verify)

@@ -20,7 +20,7 @@ FUTILE = 3
 """Attempts in a row that saved nothing new, after which another one would not either."""
 
 LONGEST_PAUSE = 60.0
-"""Seconds between two attempts, at most; 1 after the first, and twice as long after each that saved nothing new."""
+"""Seconds between two attempts, at most: none after one that saved something new, else 1, doubled each time."""
 
 
 def supervise(args: Sequence[str], group: Group, work_dir: str, max_restarts: int) -> int:
@@ -56,10 +56,11 @@ def supervise(args: Sequence[str], group: Group, work_dir: str, max_restarts: in
             break
         else:
             checkpoint = _newest(work_dir, _say)
-            pause = min(2.0 ** max(futile - 1, 0), LONGEST_PAUSE)
+            pause = min(2.0 ** (futile - 1), LONGEST_PAUSE) if futile else 0.0
             place = f"goes on from {checkpoint}" if checkpoint is not None else "starts over, as nothing was saved yet"
             place = "goes on from the newest checkpoint" if checkpoint == "auto" else place
-            _say(f"attempt {number + 2} of {max_restarts + 1} {place}, in {pause:g} s")
+            when = f"in {pause:g} s" if futile else "at once"
+            _say(f"attempt {number + 2} of {max_restarts + 1} {place}, {when}")
             time.sleep(pause)
     return FAILED
 

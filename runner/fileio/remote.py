@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +13,31 @@ from runner.errors import StorageError
 from runner.fileio.atomic import replacing
 from runner.fileio.backend import BaseStorageBackend, PathLike, check_listing, missing_package
 
-__all__ = ["FsspecBackend"]
+__all__ = ["FileStat", "FsspecBackend"]
 
 _FEW = 8
 """How many archives stay open at once."""
 _WITH_FOLDERS = frozenset({"file", "ftp", "hdfs", "local", "memory", "sftp", "smb", "ssh", "webdav", "webhdfs"})
 """Where a file needs its folder made first; an object store has none."""
+
+
+_TIMES = ("LastModified", "last_modified", "mtime", "updated", "created", "modified")
+"""What drivers call the time at which a file was written."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileStat:
+    """What a store tells about a file.
+
+    Attributes:
+        size: Its length in bytes.
+        modified: When it was written, in seconds since 1970; 0 where the store does not tell.
+        tag: A text that is another one when the file is.
+    """
+
+    size: int
+    modified: float
+    tag: str
 
 
 class FsspecBackend(BaseStorageBackend):
@@ -73,6 +94,37 @@ class FsspecBackend(BaseStorageBackend):
             raise missing_package(f"{chain or self.protocol}://", _package(self.protocol, error)) from error
         except (TypeError, ValueError) as error:
             raise StorageError(f"the backend '{self.protocol}' can't be opened: {error}") from error
+
+    @property
+    def shows_whole_files(self) -> bool:
+        """Whether nobody ever sees a file half written, as is so with object stores."""
+        return self.protocol not in _WITH_FOLDERS
+
+    def stat(self, filepath: PathLike) -> FileStat:
+        """A file's size and age, asked for anew.
+
+        Raises:
+            FileNotFoundError: There is none.
+        """
+        driver, path = self._at(filepath)
+        driver.invalidate_cache()
+        found = driver.info(path)
+        times = (found.get(key) for key in _TIMES)
+        age = next((time for time in times if time is not None), None)
+        return FileStat(size=int(found["size"] or 0), modified=_seconds(age), tag=repr(sorted(found.items(), key=repr)))
+
+    def refresh(self) -> None:
+        """Forget which files were where; other processes write too."""
+        for driver in self._open.values():
+            driver.invalidate_cache()
+
+    def move(self, src: PathLike, dst: PathLike) -> None:
+        """Give a file another name in the same store; one that has it is replaced."""
+        driver, source = self._at(src)
+        _, target = self._at(dst)
+        if driver.exists(target):
+            driver.rm_file(target)
+        driver.mv(source, target)
 
     def get(self, filepath: PathLike) -> bytes:
         """The file's bytes."""
@@ -233,6 +285,12 @@ class FsspecBackend(BaseStorageBackend):
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_open": {}}
+
+
+def _seconds(time: Any) -> float:
+    if isinstance(time, str):
+        time = datetime.fromisoformat(time.replace("Z", "+00:00"))
+    return float(time.timestamp() if isinstance(time, datetime) else time or 0)
 
 
 def _package(protocol: str, error: ImportError) -> str:

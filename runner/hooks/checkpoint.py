@@ -9,16 +9,18 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 from runner.checkpoint.format import to_plain
 from runner.checkpoint.loader import load
-from runner.checkpoint.saver import SaveOptions
-from runner.checkpoint.store import NON_FINITE, CheckpointStore, note_latest_checkpoint
-from runner.errors import BuildError, NonFiniteError, SaveError
+from runner.checkpoint.place import Place, Url, place
+from runner.checkpoint.saver import SaveOptions, agree
+from runner.checkpoint.store import NON_FINITE, note_latest_checkpoint
+from runner.errors import BuildError, NonFiniteError, SaveError, StorageError
 from runner.hooks.best import GREATER_KEYS, LESS_KEYS, Best, Rule, find_metric, infer_rule
 from runner.hooks.clock import SharedClock
 from runner.hooks.hook import Hook
-from runner.hooks.stores import LocalStore, backend_args_of, require_local
+from runner.hooks.stores import address_of, backend_args_of
 from runner.kinds import Interval
 
 if TYPE_CHECKING:
+    from runner.fileio import BackendArgs
     from runner.runner import Runner
 
 __all__ = ["CheckpointHook"]
@@ -38,7 +40,7 @@ class CheckpointHook(Hook):
         save_optimizer: Whether a checkpoint holds the optimizer's state, which a resume needs.
         save_param_scheduler: Whether a checkpoint holds the parameter schedulers' state.
         out_dir: Checkpoints go into a folder of this one, named like the work directory; by default into the work
-            directory itself.
+            directory itself. It may be on a remote store (`s3://bucket/runs`): a run that goes on looks there too.
         max_keep_ckpts: How many periodic checkpoints are kept; -1 for all. The best ones do not count.
         save_last: Whether the last epoch or iteration is saved whatever the interval, also where the training is
             stopped early.
@@ -50,7 +52,8 @@ class CheckpointHook(Hook):
         file_client_args: The older name of `backend_args`.
         filename_tmpl: The periodic files' name, with one `{}` for the number; by default `epoch_{}.pth` or
             `iter_{}.pth`.
-        backend_args: Where checkpoints are written: `{backend: local}`, which is the default.
+        backend_args: What the driver of `out_dir` needs, where that is a remote store; by default it looks for itself, in
+            the environment and in its own files.
         published_keys: After the training, the last and the best checkpoints are written once more with these parts
             alone, the file's digest in their names.
         save_begin: The epoch or iteration with which the saves by `interval` begin.
@@ -83,9 +86,9 @@ class CheckpointHook(Hook):
         rule: Literal["greater", "less"] | list[Literal["greater", "less"]] | None = None,
         greater_keys: Sequence[str] | None = None,
         less_keys: Sequence[str] | None = None,
-        file_client_args: LocalStore | None = None,
+        file_client_args: BackendArgs | None = None,
         filename_tmpl: str | None = None,
-        backend_args: LocalStore | None = None,
+        backend_args: BackendArgs | None = None,
         published_keys: str | list[str] | None = None,
         save_begin: Annotated[int, Interval(ge=0)] = 0,
         interval_minutes: Annotated[float, Interval(gt=0)] | None = None,
@@ -93,12 +96,12 @@ class CheckpointHook(Hook):
         on_save_error: Literal["stop", "continue"] = "stop",
         on_non_finite: Literal["stop", "skip", "mark"] = "stop",
     ) -> None:
-        require_local("CheckpointHook", out_dir, backend_args_of("CheckpointHook", file_client_args, backend_args))
+        self.backend_args = backend_args_of("CheckpointHook", file_client_args, backend_args)
         self.interval = interval
         self.by_epoch = by_epoch
         self.save_optimizer = save_optimizer
         self.save_param_scheduler = save_param_scheduler
-        self.out_dir = str(out_dir) if out_dir is not None else ""
+        self.out_dir = address_of("CheckpointHook", out_dir, self.backend_args)
         self.max_keep_ckpts = max_keep_ckpts
         self.save_last = save_last
         self.filename_tmpl = filename_tmpl or ("epoch_{}.pth" if by_epoch else "iter_{}.pth")
@@ -130,13 +133,19 @@ class CheckpointHook(Hook):
         """The best checkpoint by the first metric of `save_best`."""
         return next((best.path for best in self.bests.values()), None)
 
-    def before_train(self, runner: Runner) -> None:
-        """Find the folder, and what a resumed run has told about what lies in it."""
-        folder = Path(runner.work_dir).absolute()
+    def before_run(self, runner: Runner) -> None:
+        """Find the folder; from here on the run reads and writes its checkpoints there."""
+        folder = place(Path(runner.work_dir).absolute())
         if self.out_dir:
-            folder = Path(self.out_dir, folder.name).absolute()
+            folder = place(self.out_dir) / folder.name
+            folder = folder if isinstance(folder, Url) else folder.absolute()
         self._folder = folder
-        self._store = CheckpointStore(folder, runner.logger.warning)
+        self._store = runner.store = runner.open_store(folder, self.backend_args)
+
+    def before_train(self, runner: Runner) -> None:
+        """Take the folder, and what a resumed run has told about what lies in it."""
+        folder = self._folder
+        self._claim(runner)
         runner.logger.info("checkpoints will be saved to %s", folder)
         self._is_training = True
         if self.last_ckpt is None:
@@ -148,6 +157,28 @@ class CheckpointHook(Hook):
         self._take_back(runner)
         if self._clock is not None:
             self._clock.start()
+
+    def _claim(self, runner: Runner) -> None:
+        """Let rank 0 take the folder for all.
+
+        Raises:
+            SaveError: Nothing can be written there; on every rank.
+        """
+        failure: SaveError | None = None
+        if runner.rank == 0:
+            try:
+                before = self._store.storage.claim()
+            except (OSError, StorageError) as error:
+                failure = SaveError(f"no checkpoint can be written to {self._folder}: {error}")
+            else:
+                if before is not None:
+                    runner.logger.info(
+                        "%s was last written by %s, which did not come to its end; should it still run, it will stop at its "
+                        "next save",
+                        self._folder,
+                        before,
+                    )
+        agree(failure)
 
     def _take_back(self, runner: Runner) -> None:
         """Delete what a process that was killed after a save had yet to delete."""
@@ -218,6 +249,11 @@ class CheckpointHook(Hook):
         self._settle(runner)
         if self.async_save:
             runner.saver.close()
+        self._finish(runner)
+        if runner.rank == 0:
+            self._store.storage.release()
+
+    def _finish(self, runner: Runner) -> None:
         if self._failure is not None:
             raise SaveError(f"the training is done, but not all of it could be saved: {self._failure}")
         if not self.published_keys or runner.rank != 0:
@@ -225,7 +261,7 @@ class CheckpointHook(Hook):
         paths = [self.last_ckpt] if self.save_last else []
         for path in dict.fromkeys([*paths, *(best.path for best in self.bests.values())]):
             if path is not None:
-                self._publish(runner, Path(path))
+                self._publish(runner, place(path))
 
     def state_dict(self) -> dict[str, Any]:
         """Return the best scores and what is kept; files by their names, so that a folder can be moved."""
@@ -404,8 +440,8 @@ class CheckpointHook(Hook):
         except SaveError as error:
             runner.logger.warning("%s", error)  # the checkpoint itself is whole
 
-    def _publish(self, runner: Runner, path: Path) -> None:
-        checkpoint = load(path)
+    def _publish(self, runner: Runner, path: Place) -> None:
+        checkpoint = load(self._store.local(path))
         missing = [key for key in self.published_keys if key not in checkpoint]
         if missing:
             runner.logger.warning("%s has no %s to publish; it has %s", path, ", ".join(missing), ", ".join(checkpoint))

@@ -43,12 +43,12 @@ class ExceptionCheckpointHook(Hook):
         finished = runner.iter + (runner.finishing == "iter")
         name = self.filename_tmpl.format(finished)
         try:
-            runner.save_checkpoint(runner.work_dir, name)
+            runner.save_checkpoint(str(runner.store.folder), name)
         except CheckpointError as error:
             # The exception that ended the run is the one to be seen.
             runner.logger.warning(f"no checkpoint of the exception: {error}")
             return
-        runner.logger.warning(f"{type(exception).__name__} after iteration {finished}; saved {runner.work_dir}/{name}")
+        runner.logger.warning(f"{type(exception).__name__} after iteration {finished}; saved {runner.store.folder}/{name}")
 
 
 def _why_not(runner: Runner) -> str | None:

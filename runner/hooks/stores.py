@@ -1,29 +1,19 @@
-"""Where hooks put files: the arguments of MMEngine's that say so, and what can't be yet."""
+"""Where hooks put files: the arguments of MMEngine's that say so."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict
+from typing import TYPE_CHECKING, Any, Final
 
 from runner.errors import BuildError
 
 if TYPE_CHECKING:
     from runner.fileio import BackendArgs
 
-__all__ = ["LocalStore", "backend_args_of", "require_local"]
+__all__ = ["address_of", "backend_args_of"]
 
 _LOCAL: Final = ("local", "disk")
-
-
-class LocalStore(TypedDict, total=False):
-    """Where checkpoints are written.
-
-    Attributes:
-        backend: The file system; `disk` is MMEngine's older word for it. Remote stores are not offered yet.
-    """
-
-    backend: Literal["local", "disk"]
 
 
 def backend_args_of(
@@ -50,16 +40,27 @@ def backend_args_of(
     return found  # type: ignore[no-any-return]  # validated as such
 
 
-def require_local(owner: str, out_dir: str | Path | None, backend_args: Mapping[str, Any] | None) -> None:
-    """Refuse a place that is not in the file system.
+def address_of(owner: str, out_dir: str | Path | None, backend_args: Mapping[str, Any] | None) -> str:
+    """Where `out_dir` is, with the protocol that `backend_args.backend` may say in its place; "" for nowhere.
+
+    Args:
+        owner: The hook, for the error.
+        out_dir: A folder, or an address.
+        backend_args: What the driver needs.
 
     Raises:
-        BuildError: It names the place, and what to do.
+        BuildError: They contradict each other.
     """
-    backend = (backend_args or {}).get("backend", "local")
-    place = f"the backend '{backend}'" if backend not in _LOCAL else str(out_dir) if "://" in str(out_dir) else None
-    if place is not None:
-        raise BuildError(
-            f"{owner}: checkpoints can't be written to {place} yet; give a local folder as out_dir, such as one where the "
-            "store is mounted"
-        )
+    backend = (backend_args or {}).get("backend")
+    if out_dir is None:
+        if backend_args and backend not in _LOCAL:
+            raise BuildError(
+                f"{owner}: backend_args are for out_dir, which is not given; give out_dir: s3://bucket/runs"
+            )
+        return ""
+    text = str(out_dir)
+    if "://" not in text:
+        return text if backend is None or backend in _LOCAL else f"{backend}://{text.lstrip('/')}"
+    if backend in _LOCAL and not text.startswith("file://"):
+        raise BuildError(f"{owner}: out_dir is {text}, and backend_args.backend is '{backend}'; leave backend out")
+    return text

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from runner.dataset import DataLoader
@@ -111,12 +111,13 @@ class StopHook(Hook):
         finished = runner.iter + (runner.finishing == "iter" and runner.train_loop.in_step)
         name = FILENAME.format(finished)
         runner.logger.warning(f"{reason}: saving {name}, and leaving")
-        runner.save_checkpoint(runner.work_dir, name)
+        folder = runner.store.folder
+        runner.save_checkpoint(str(folder), name)
         if runner.rank == 0:
-            for older in Path(runner.work_dir).glob(FILENAME.format("*")):
-                if older.name != name:
+            for older in sorted(runner.store.storage.names()):
+                if PurePath(older).match(FILENAME.format("*")) and older != name:
                     runner.store.remove(older)
-        raise Stopped(reason, checkpoint=str(Path(runner.work_dir, name)), iteration=finished)
+        raise Stopped(reason, checkpoint=str(folder / name), iteration=finished)
 
     def _must_leave(self, place: Place, *, passes: bool = True) -> bool:
         if self._fence is None:

@@ -39,6 +39,9 @@ class Run:
         self.resumed = False
         self.saver = Saver()
 
+    def open_store(self, folder, backend_args=None):
+        return CheckpointStore(folder, self.logger.warning, backend_args=backend_args)
+
     def save_checkpoint(
         self, out_dir, filename, save_optimizer=True, save_param_scheduler=True, meta=None, by_epoch=True, options=None
     ):
@@ -55,6 +58,7 @@ class Run:
         options.then(path)
 
     def train(self, until=None):
+        self.hooks.call(self, "before_run")
         self.hooks.call(self, "before_train")
         if self.resumed:
             self.validate()
@@ -290,9 +294,9 @@ class TestPublish:
         ({"save_begin": -1}, "can't be negative"),
         ({"published_keys": ["a", "a"]}, "twice"),
         ({"max_keep_ckpts": 0}, "max_keep_ckpts is 0; give how many are kept, or -1 for all"),
-        ({"out_dir": "s3://bucket/runs"}, "can't be written to s3://bucket/runs yet"),
-        ({"backend_args": {"backend": "s3"}}, "can't be written to the backend 's3' yet"),
-        ({"file_client_args": {"backend": "petrel"}}, "can't be written to the backend 'petrel' yet"),
+        ({"backend_args": {"backend": "s3"}}, "backend_args are for out_dir, which is not given"),
+        ({"file_client_args": {"key": "x"}}, "backend_args are for out_dir, which is not given"),
+        ({"out_dir": "s3://bucket/runs", "backend_args": {"backend": "local"}}, "leave backend out"),
         ({"backend_args": {}, "file_client_args": {}}, "give one of them"),
     ],
 )

@@ -87,6 +87,7 @@ def _start(arguments: list[str], log: Path) -> int:
 
 
 def _fork(arguments: list[str], log: Path) -> int:
+    log.touch()  # the child may be killed before it comes to that
     pid = os.fork()
     if pid:
         return pid

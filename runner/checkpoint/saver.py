@@ -8,6 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from torch import distributed as torch_dist
+from torch.distributed import ProcessGroup
+
 from runner import dist
 from runner.checkpoint.host_copies import HostCopies
 from runner.checkpoint.place import Place
@@ -55,6 +58,16 @@ class Saver:
         self._lock = threading.Lock()
         self._failures: list[Exception] = []
         self._has_begun = False
+        self._group: ProcessGroup | None = None
+
+    def own_group(self) -> ProcessGroup | None:
+        """A group for what ranks say to each other while they write. Every rank calls this.
+
+        On the group of the training, messages of two threads would mix.
+        """
+        if self._group is None and dist.is_distributed():
+            self._group = torch_dist.new_group(backend="gloo")
+        return self._group
 
     def run(self, task: Callable[[], object], *, background: bool = False) -> None:
         """Run a task on this rank when those before it are done.
@@ -110,6 +123,7 @@ class Saver:
         """Wait until everything is written, and give the memory of the copies back; what went wrong and nobody asked for."""
         self.wait()
         self.copies.release()
+        self._group = None
         failures, self._failures = self._failures, []
         return failures
 
@@ -126,23 +140,33 @@ class Saver:
                 self._failures.append(error)
 
 
-def conclude(saver: Saver, options: SaveOptions, write: Callable[[], Place] | None) -> None:
+def conclude(
+    saver: Saver,
+    options: SaveOptions,
+    write: Callable[[], Place] | None,
+    share: Callable[[], object] | None = None,
+) -> None:
     """Write a checkpoint on rank 0, at once or in the background. Every rank calls this.
 
     Args:
         saver: The run's.
         options: How.
         write: Writes it and returns the file; on ranks other than 0 it is not called.
+        share: Writes what this rank alone has, before that; on every rank. It keeps its errors for `write`.
 
     Raises:
         SaveError: It could not be written; on every rank. In the background `Saver.settle` raises it.
     """
     if options.background:
         saver.note_background()
+        saver.copies.wait()
+        if share is not None:
+            saver.run(share, background=True)
         if dist.is_main_process() and write is not None:
-            saver.copies.wait()
             saver.run(lambda: _write(write, options), background=True)
         return
+    if share is not None:
+        share()
     failure: SaveError | None = None
     if dist.is_main_process() and write is not None:
         try:

@@ -17,7 +17,7 @@ import shutil
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import torch
 from torch import Tensor
@@ -25,6 +25,9 @@ from torch import Tensor
 from runner import dist
 from runner.dist.sharding import like, local, map_dtensors
 from runner.errors import CheckpointError, DamagedCheckpoint
+
+if TYPE_CHECKING:
+    from torch.distributed import ProcessGroup
 
 __all__ = [
     "MANIFEST",
@@ -81,12 +84,13 @@ def _free_name(name: str, taken: Mapping[str, Any]) -> str:
     return name
 
 
-def write_shares(folder: Path, tensors: dict[str, Tensor]) -> None:
+def write_shares(folder: Path, tensors: dict[str, Tensor], group: ProcessGroup | None = None) -> None:
     """Write this rank's shares. Every rank calls this; the folder is made by rank 0.
 
     Args:
         folder: A folder that all ranks see.
         tensors: As `take_out` returns them.
+        group: By which the ranks agree; None for that of all processes.
 
     Raises:
         OSError: Some rank could not write; on every rank.
@@ -102,11 +106,11 @@ def write_shares(folder: Path, tensors: dict[str, Tensor]) -> None:
             folder.mkdir(parents=True)
         except OSError as error:
             failure[0] = str(error)
-    dist.broadcast_object_list(failure)
+    dist.broadcast_object_list(failure, group=group)
     if failure[0] is not None:
         raise OSError(failure[0])
     try:
-        save(dict(tensors), storage_writer=FileSystemWriter(folder, sync_files=True))
+        save(dict(tensors), storage_writer=FileSystemWriter(folder, sync_files=True), process_group=group)
     except CheckpointException as error:
         # What torch makes of it names ranks and tracebacks; the cause is what helps.
         first = next(iter(error.failures.values()))[0]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,11 +27,14 @@ from runner.checkpoint.store import CheckpointStore
 from runner.checkpoint.weights import load_state_dict
 from runner.dataset import DataLoader
 from runner.dist.roll_call import roll_call
-from runner.dist.sharding import gather, is_dtensor, is_sharded, like, local
+from runner.dist.sharding import gather, is_dtensor, is_sharded, like, local, with_share
 from runner.errors import CheckpointError, Problem
+from runner.masking import mask_texts
 from runner.optim.scheduler import restore_schedulers
 
 if TYPE_CHECKING:
+    from torch.distributed import ProcessGroup
+
     from runner.hooks import Hook
     from runner.runner import Runner
 
@@ -73,26 +76,19 @@ def save(
     if not (dist.is_main_process() or is_spread):
         conclude(runner.saver, options, None)
         return
-    checkpoint: dict[str, Any] = {
-        "meta": {**_meta(runner, epoch, iteration), **meta},
-        "state_dict": runner.unwrapped_model.state_dict(),
-        "message_hub": runner.message_hub.state_dict(),
-        "data": per_rank[0]["data"],
-        "ranks": per_rank,
-        "hooks": {key: hook.state_dict() for key, hook in _stateful(runner)},
-    }
-    if hasattr(loop, "state_dict"):
-        checkpoint["loop"] = loop.state_dict()
-    if optimizer is not None and runner.optim_wrapper is not None:
-        checkpoint["optimizer"] = optimizer
-        checkpoint["accumulation"] = runner.optim_wrapper.count_state()
+    checkpoint = _content(runner, epoch, iteration, per_rank, optimizer)
+    checkpoint["meta"].update(meta)
     if save_param_scheduler and runner.param_schedulers:
         checkpoint["param_schedulers"] = _scheduler_states(runner)
     copies = runner.saver.begin_copies() if options.background else None
     checkpoint = _let_hooks_change(runner, to_plain(checkpoint, owner="the run", copies=copies), copies)
-    store, write = _store(runner, path.parent), None
+    store, write, shares = _store(runner, path.parent), None, None
     if is_spread and runner.strategy.saves_shares:
-        checkpoint, write = _with_shares(checkpoint, store.storage.part(path.name))
+        checkpoint, tensors = take_out(checkpoint)
+        shares = _Shares(store.storage.part(path.name), tensors)
+        if copies is not None:
+            shares.copy(copies, runner.saver.own_group())
+        write = shares.finish
     elif is_spread:
         checkpoint = gather(checkpoint, keep=dist.is_main_process())
         if copies is not None and dist.is_main_process():
@@ -103,27 +99,67 @@ def save(
         runner.saver,
         options,
         lambda: store.save(checkpoint, path.name, step=iteration, resumable=resumable, about=about, write=write),
+        shares.write if shares is not None else None,
     )
 
 
-def _with_shares(
-    checkpoint: dict[str, Any], part: Path
-) -> tuple[dict[str, Any], Callable[[dict[str, Any], Path], tuple[str, int]]]:
-    """Let all ranks write their shares under a temporary name; what is left, and what writes that beside them."""
-    checkpoint, tensors = take_out(checkpoint)
-    failure: OSError | None = None
-    try:
-        write_shares(part, tensors)
-    except OSError as error:
-        failure = error
+def _content(
+    runner: Runner, epoch: int, iteration: int, per_rank: list[dict[str, Any]], optimizer: dict[str, Any] | None
+) -> dict[str, Any]:
+    """All that is saved but the schedulers' positions, as it is."""
+    checkpoint: dict[str, Any] = {
+        "meta": _meta(runner, epoch, iteration),
+        "state_dict": runner.unwrapped_model.state_dict(),
+        "message_hub": runner.message_hub.state_dict(),
+        "data": per_rank[0]["data"],
+        "ranks": per_rank,
+        "hooks": {key: hook.state_dict() for key, hook in _stateful(runner)},
+    }
+    if hasattr(runner.train_loop, "state_dict"):
+        checkpoint["loop"] = runner.train_loop.state_dict()
+    if optimizer is not None and runner.optim_wrapper is not None:
+        checkpoint["optimizer"] = optimizer
+        checkpoint["accumulation"] = runner.optim_wrapper.count_state()
+    return checkpoint
 
-    def finish(state: dict[str, Any], folder: Path) -> tuple[str, int]:
-        if failure is not None:
-            raise failure  # where the policy for saves that fail is
+
+class _Shares:
+    """What this rank has of a checkpoint's spread tensors.
+
+    Args:
+        part: The folder, under its temporary name; all ranks see it.
+        tensors: As `take_out` returns them.
+    """
+
+    def __init__(self, part: Path, tensors: dict[str, torch.Tensor]) -> None:
+        self._part, self._tensors = part, tensors
+        self._group: ProcessGroup | None = None
+        self._failure: OSError | None = OSError("not all ranks have written their shares")
+
+    def copy(self, copies: HostCopies, group: ProcessGroup | None) -> None:
+        """Take copies, which are written while training goes on, by a group of its own."""
+        self._tensors = {name: with_share(copies.copy(local(each)), each) for name, each in self._tensors.items()}
+        self._group = group
+
+    def write(self) -> None:
+        """Write this rank's share. Every rank calls this."""
+        try:
+            write_shares(self._part, self._tensors, self._group)
+        except OSError as error:
+            self._failure = error
+        else:
+            self._failure = None
+
+    def finish(self, state: dict[str, Any], folder: Path) -> tuple[str, int]:
+        """Write what is not spread beside the shares, on rank 0.
+
+        Raises:
+            OSError: Some rank could not write; here is the policy for saves that fail.
+        """
+        if self._failure is not None:
+            raise self._failure
         torch.save(state, folder / RUN_FILE)
         return write_manifest(folder)
-
-    return checkpoint, finish
 
 
 def _config_digest(meta: Mapping[str, Any]) -> str | None:
@@ -140,7 +176,7 @@ def _meta(runner: Runner, epoch: int, iteration: int) -> dict[str, Any]:
         "time": time.strftime("%Y%m%d_%H%M%S"),
         "runner_version": version("yaml-runner"),
         "torch_version": str(torch.__version__),
-        "dataset_meta": getattr(runner.train_loop.dataloader.dataset, "metainfo", None),
+        "dataset_meta": mask_texts(getattr(runner.train_loop.dataloader.dataset, "metainfo", None)),
         "max_epochs": runner.max_epochs,
         "max_iters": runner.max_iters,
         "conditions": conditions(runner),

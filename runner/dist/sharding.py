@@ -27,6 +27,7 @@ __all__ = [
     "scatter",
     "scatter_optimizer_state",
     "scatter_weights",
+    "with_share",
 ]
 
 
@@ -72,6 +73,21 @@ def like(share: Tensor, model: Tensor) -> Tensor:
     made: Tensor = DTensor.from_local(
         share, spread.device_mesh, spread.placements, run_check=False, shape=spread.shape, stride=spread.stride()
     )
+    return made
+
+
+def with_share(share: Tensor, model: Tensor) -> Tensor:
+    """A tensor spread as another is, with another share on this rank, which stays where it lies.
+
+    Args:
+        share: As large as that of `model`, on any device.
+        model: Tells how it is spread.
+    """
+    from torch.distributed.tensor import DTensor
+
+    make: Any = DTensor  # from_local would move the share to the mesh's devices
+    spread: Any = model
+    made: Tensor = make(share, spread._spec, requires_grad=False)  # noqa: SLF001 - nothing public has all of it
     return made
 
 

@@ -25,7 +25,15 @@ def fsdp(**options):
 
 VARIANTS = {
     "gathered, clipping by norm": ({}, {}),
-    "shares, averaged weights": ({"state_dict_cfg": "local"}, {"custom_hooks": [EMA]}),
+    "shares written in the background, averaged weights": (
+        {"state_dict_cfg": "local"},
+        {
+            "custom_hooks": [EMA],
+            "default_hooks": {
+                "checkpoint": {"type": "CheckpointHook", "interval": 1, "by_epoch": False, "async_save": True}
+            },
+        },
+    ),
     "shares, accumulation, checkpointed activations": (
         {"state_dict_cfg": "sharded", "activation_checkpointing": {"modules": ["blocks.*"]}},
         {"optim_wrapper": {**SGD, "accumulative_counts": 2}},

@@ -36,6 +36,7 @@ from runner.validation.rules.rollback import nothing_to_go_back_to
 from runner.validation.rules.schedulers import scheduler_without_optimizer
 from runner.validation.rules.storages import unknown_storage
 from runner.validation.rules.stores import remote_checkpoints
+from runner.validation.rules.strategies import skip_init_weights, strategy_arguments
 from runner.validation.rules.triples import not_built_together
 from runner.validation.rules.variables import field_under_vars
 from runner.validation.rules.windows import (
@@ -94,4 +95,6 @@ RULES: tuple[Callable[[Context], Iterator[Problem]], ...] = (
     path_not_found,
     field_under_vars,
     initializer_without_layer,
+    strategy_arguments,
+    skip_init_weights,
 )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from runner.cli.failure import FINE, RUN, STOPPED
+from runner.cli.failure import FINE, RUN, STOPPED, lost_connection, waited_in_vain
 from runner.cli.processes import rank
 from runner.errors import LaunchError, Stopped
 
@@ -52,18 +52,15 @@ def train_attended(cfg: Config, device: str, *, requeue: bool = False, allow_con
 def _train(cfg: Config, device: str, signals: StopSignals, *, allow_config_change: bool) -> None:
     from runner import dist
     from runner.runner import Runner
+    from runner.watch.failure import SharedFailure
     from runner.watch.stop_hook import StopHook
-    from runner.watch.watchdog import WatchHook, group_timeout
 
     runner = Runner.from_cfg(cfg, device=device)
     runner.allow_config_change = allow_config_change
     stop = StopHook(signals)
     runner.register_hook(stop)
-    wanted = runner.env_cfg.get("watchdog", {})
-    timeout = wanted.get("timeout") or group_timeout(runner)
-    watch = WatchHook(timeout, signals) if timeout and wanted.get("enable", True) else None
-    if watch is not None:
-        runner.register_hook(watch)
+    watch = _watch(runner, signals)
+    failure = SharedFailure(signals.give_up, runner.saver.wait) if runner.world_size > 1 else None
     try:
         try:
             runner.train()
@@ -72,11 +69,45 @@ def _train(cfg: Config, device: str, signals: StopSignals, *, allow_config_chang
                 raise
             stop.leave(runner)  # the wait for data was left, and nothing is saved yet
         dist.barrier()  # a rank that leaves while another still talks to it would fail that one
+    except Exception as error:
+        explained = _explained(error, watch, failure)
+        if explained is None:
+            raise
+        raise explained from None
     finally:
-        if watch is not None:
-            watch.close()
-        stop.close()
-        runner.close()
+        for each in (watch, failure, stop, runner):
+            if each is not None:
+                each.close()
+
+
+def _watch(runner: Runner, signals: StopSignals) -> WatchHook | None:
+    """Let a run that hangs be ended, where that is wanted."""
+    from runner.watch.watchdog import WatchHook, group_timeout
+
+    wanted = runner.env_cfg.get("watchdog", {})
+    timeout = wanted.get("timeout") or group_timeout(runner)
+    if not timeout or not wanted.get("enable", True):
+        return None
+    watch = WatchHook(timeout, signals)
+    runner.register_hook(watch)
+    return watch
+
+
+def _explained(error: Exception, watch: WatchHook | None, failure: SharedFailure | None) -> LaunchError | None:
+    """What to say of an error that came of another rank; None of one that is this rank's own, which the others hear of."""
+    if waited_in_vain(error) and watch is not None and (failure is None or failure.first is None):
+        said = watch.timed_out(error)
+        if said is not None:
+            return LaunchError(said)
+    if failure is None:
+        return None
+    if not lost_connection(error):
+        failure.tell(error)
+    if failure.first is None:
+        return None
+    own = f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"
+    echo = lost_connection(error) or waited_in_vain(error) or own.startswith(failure.first[1])
+    return LaunchError(failure.account() if echo else f"{failure.account()}; it failed too: {own}")
 
 
 def resumes_after_requeue() -> bool:
@@ -110,4 +141,7 @@ def _requeue() -> None:
 
 
 if TYPE_CHECKING:
+    from runner.runner import Runner
+    from runner.watch.failure import SharedFailure
     from runner.watch.signals import StopSignals
+    from runner.watch.watchdog import WatchHook

@@ -14,7 +14,7 @@ import typer
 
 from runner.errors import BuildError, ConfigError, RunnerError
 
-__all__ = ["CONFIG", "FINE", "RUN", "STOPPED", "USAGE", "report"]
+__all__ = ["CONFIG", "FINE", "RUN", "STOPPED", "USAGE", "lost_connection", "report", "waited_in_vain"]
 
 FINE, CONFIG, USAGE, RUN, STOPPED = 0, 1, 2, 3, 75
 
@@ -36,6 +36,9 @@ _KILLED_WORKER = re.compile(r"DataLoader worker \(pid (\d+)\) is killed by signa
 
 _GONE = ("Connection closed by peer", "Connection reset by peer [", "Broken pipe [")
 """What gloo says when the process at the other end is gone."""
+
+_LATE = ("Timed out waiting", "Application timeout caused pair closure", "Wait timeout")
+"""What gloo says when the process at the other end does not answer."""
 
 
 def report(error: Exception) -> int:
@@ -89,8 +92,32 @@ def _told_by_the_system(error: BaseException) -> str | None:
             )
         if any(words in str(link) for words in _GONE):
             return f"lost its connection to another rank, which has ended or hangs ({str(link).splitlines()[0][:200]})"
-        link = link.__cause__ or link.__context__
+        link = _before(link)
     return None
+
+
+def _before(error: BaseException) -> BaseException | None:
+    """What an error came of."""
+    return error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+
+
+def lost_connection(error: BaseException) -> bool:
+    """Whether an error says no more than that another rank is gone."""
+    return _says(error, _GONE)
+
+
+def waited_in_vain(error: BaseException) -> bool:
+    """Whether an error is a collective operation's that other ranks did not come to in time."""
+    return _says(error, _LATE)
+
+
+def _says(error: BaseException, words: tuple[str, ...]) -> bool:
+    link: BaseException | None = error
+    while link is not None:
+        if any(each in str(link) for each in words):
+            return True
+        link = _before(link)
+    return False
 
 
 def _user_lines(error: BaseException) -> Iterator[str]:

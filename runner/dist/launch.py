@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = [
     "EXIT_CODES",
     "FAILED",
+    "FIRST_FAILURE",
     "RESTART_FROM",
     "STOPPED",
     "Ending",
@@ -37,6 +38,9 @@ __all__ = [
 
 EXIT_CODES = "RUNNER_EXIT_CODES"
 """The environment variable that names the folder where each rank leaves its exit code."""
+
+FIRST_FAILURE = "failed"
+"""The file in that folder in which the first rank that fails by an exception says so: its number, and what it was."""
 
 RESTART_FROM = "RUNNER_RESTART_FROM"
 """The environment variable that tells the ranks of a further attempt which checkpoint to go on from."""
@@ -149,7 +153,7 @@ def attempt(args: Sequence[str], group: Group, number: int = 0, restart_from: st
         try:
             elastic_launch(config, sys.executable)("-m", "runner.dist.rank", *args)
         except ChildFailedError as error:
-            return _failure(error)
+            return _failure(error, Path(folder, FIRST_FAILURE))
         except SignalException as error:
             return _signal(error.sigval, Path(folder), group.processes)
         except RendezvousError as error:
@@ -213,9 +217,15 @@ def _environment(folder: str, processes: int, restart_from: str | None) -> Itera
             signal.signal(number, handler)
 
 
-def _failure(error: ChildFailedError) -> Ending:
+def _failure(error: ChildFailedError, told: Path) -> Ending:
     rank, failure = error.get_first_failure()
     code = failure.exitcode
+    if code == FAILED and told.exists():
+        # Which rank's process ended first says little: one that ends for another's sake may be faster.
+        first, _, what = told.read_text("utf-8").partition(" ")
+        return Ending(
+            code=FAILED, what=f"rank {first} failed ({what}), and the other ranks were stopped; its messages are above"
+        )
     if code == STOPPED:
         return Ending(code=code, what="a signal to a rank stopped the run, which saved a checkpoint", signalled=True)
     how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"

@@ -14,7 +14,10 @@ from runner.dist.group import forget_local_group
 from runner.dist.launcher import Launcher, in_force
 from runner.errors import LaunchError
 
-__all__ = ["destroy", "infer_launcher", "init_dist", "joins_group"]
+__all__ = ["TIMEOUT", "destroy", "infer_launcher", "init_dist", "joins_group"]
+
+TIMEOUT = 600.0
+"""Seconds that a collective operation may take where nothing is said; torch's own for nccl, a third of it for gloo."""
 
 
 def joins_group(environ: Mapping[str, str]) -> bool:
@@ -52,8 +55,7 @@ def init_dist(
             `MASTER_PORT`, as torchrun sets them); `slurm` or `mpi` (set these from what `srun` or Open MPI's `mpirun`
             gives each process); `infer` (whichever of these started the process); a plugin's; or the object.
         backend: `gloo`, `nccl`, …; by default `nccl` where CUDA is there and `gloo` elsewhere.
-        timeout: Seconds after which a collective that some rank does not join is an error; torch's default (30
-            minutes for gloo, 10 for nccl) when None.
+        timeout: Seconds after which a collective that some rank does not join is an error; ten minutes when None.
         port: Where the ranks of `slurm` and `mpi` meet; by default `MASTER_PORT`, else 29500.
         init_backend: Which library makes the group; only `torch`.
         **kwargs: For `torch.distributed.init_process_group`.
@@ -73,8 +75,7 @@ def init_dist(
     backend = backend or ("nccl" if torch.cuda.is_available() else "gloo")
     if torch.cuda.is_available():
         _set_cuda_device(backend, is_bound=found.shows_own_device)
-    if timeout is not None:
-        kwargs["timeout"] = dt.timedelta(seconds=timeout)
+    kwargs["timeout"] = dt.timedelta(seconds=timeout or TIMEOUT)
     try:
         torch_dist.init_process_group(backend, **kwargs)
     except (RuntimeError, ValueError) as error:

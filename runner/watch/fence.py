@@ -20,7 +20,7 @@ from runner.dist import get_rank, get_world_size
 from runner.dist.launch import FAILED
 from runner.errors import LaunchError
 
-__all__ = ["OVER", "Fence", "Place"]
+__all__ = ["OVER", "Fence", "Place", "own_connection"]
 
 INTERVAL = 0.25
 """Seconds from one look at the store to the next, in a thread of its own."""
@@ -73,7 +73,7 @@ class Fence:
         self._rank, self._world_size = get_rank(), get_world_size()
         attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
         self._prefix = f"runner/fence/{attempt}/{next(_fences)}"
-        self._store = _own_connection()
+        self._store = own_connection()
         self._thread = threading.Thread(target=self._look, name="runner-fence", daemon=True)
         self._thread.start()
 
@@ -146,7 +146,7 @@ class Fence:
         os._exit(FAILED)
 
 
-def _own_connection() -> Any:
+def own_connection() -> Any:
     """A connection to the group's store that no other thread waits on."""
     store: Any = distributed_c10d._get_default_store()  # noqa: SLF001 - torch has no public name for it
     inner = store

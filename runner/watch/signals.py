@@ -27,12 +27,14 @@ class StopSignals:
     Attributes:
         received: The first signal, None before there is one.
         hangs: Whether it is the watchdog that asks, through a signal, since the run hangs.
+        is_over: Whether the run has failed, on another rank, and ends in any case: signals change nothing then.
         leave_at_once: Asked when a signal comes, in the main thread, amid whatever it does there.
     """
 
     def __init__(self) -> None:
         self.received: signal.Signals | None = None
         self.hangs = False
+        self.is_over = False
         self.leave_at_once: Callable[[], bool] = lambda: True
         self._before: dict[int, Any] = {}
         self._interrupts = 0
@@ -51,6 +53,10 @@ class StopSignals:
             signal.signal(number, handler)
         self._before.clear()
 
+    def give_up(self) -> None:
+        """The run has failed on another rank: whatever signal comes now, there is nothing to leave with."""
+        self.is_over = True
+
     def _handle(self, number: int, frame: FrameType | None) -> None:
         del frame
         if os.getpid() != self._process:
@@ -58,7 +64,7 @@ class StopSignals:
         self._interrupts += number == signal.SIGINT
         if self._interrupts > 1:
             raise KeyboardInterrupt
-        if self.received is not None:
+        if self.received is not None or self.is_over:
             return
         self.received = signal.Signals(number)
         if self.leave_at_once():

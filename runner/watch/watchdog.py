@@ -8,11 +8,13 @@ import signal
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runner.dist.launch import FAILED
+from runner.dist.process_group import TIMEOUT
 from runner.hooks.hook import Hook
 
 if TYPE_CHECKING:
@@ -83,34 +85,61 @@ class WatchHook(Hook):
         self._closed.set()
 
     def _watch(self) -> None:
-        while not self._closed.wait(min(self.timeout / 10, 5.0)):
+        while not self._closed.wait(min(self.timeout / 10, 1.0)):
             limit = self.timeout if self._steps else FIRST * self.timeout
             silent = time.monotonic() - self._beat
             if silent > limit or (self._folder.exists() and silent > 1):
                 self._end(silent)
 
+    def timed_out(self, error: BaseException) -> str | None:
+        """Say what is known when a collective operation has waited for too long; this rank's error ends the run.
+
+        Args:
+            error: What the operation raised.
+
+        Returns:
+            What to say; None where another rank says it, or where nothing is watched any more.
+        """
+        runner = self._runner
+        if runner is None or self._closed.is_set():
+            return None
+        self.close()
+        words = next(iter(str(error).splitlines()), "")
+        place = f"waited in a collective operation of step {runner.iter + 1} for ranks that did not come ({words})"
+        message = self._report(
+            runner, "a collective operation has waited for too long", place, "".join(traceback.format_exception(error))
+        )
+        return message or "a collective operation has waited for too long; another rank says which"
+
     def _end(self, silent: float) -> None:
         """Say what is known, save what can be saved, and end the process."""
         runner = self._runner
         assert runner is not None
+        what = f"no step has ended for {self.timeout:g} s"
+        message = self._report(runner, what, self._place(runner, silent))
+        if message is not None:
+            sys.stderr.write(f"error: {message}\n")
+            sys.stderr.flush()
+        self._leave(runner)
+
+    def _report(self, runner: Runner, what: str, place: str, stacks: str = "") -> str | None:
+        """Write down where this rank stands, and wait for the others; the message, on the rank that is to say it."""
         self._folder.mkdir(parents=True, exist_ok=True)
         own = self._folder / f"rank{runner.rank}.txt"
         part = own.with_suffix(".part")
         with part.open("w", encoding="utf-8") as file:
-            file.write(f"rank {runner.rank} (process {os.getpid()}): {self._place(runner, silent)}\n\n")
+            file.write(f"rank {runner.rank} (process {os.getpid()}): {place}\n\n{stacks}")
             file.flush()
-            faulthandler.dump_traceback(file, all_threads=True)
+            if not stacks:
+                faulthandler.dump_traceback(file, all_threads=True)
         part.rename(own)
         files = [self._folder / f"rank{rank}.txt" for rank in range(runner.world_size)]
         deadline = time.monotonic() + ANSWER
         while time.monotonic() < deadline and not all(file.exists() for file in files):
             time.sleep(0.1)
-        message = _message(files, self.timeout)
+        message = _message(files, what)
         report = _write_once(Path(runner.log_dir, REPORT), message, files)
-        if report is not None:
-            sys.stderr.write(f"error: {message}\nThe stacks of all ranks are in {report}\n")
-            sys.stderr.flush()
-        self._leave(runner)
+        return None if report is None else f"{message}\nThe stacks of all ranks are in {report}"
 
     def _place(self, runner: Runner, silent: float) -> str:
         loop = runner.train_loop
@@ -132,25 +161,17 @@ def group_timeout(runner: Runner) -> float | None:
     """Seconds after which a collective operation of this run is an error; None without a group."""
     if not runner.distributed:
         return None
-    given = runner.env_cfg.get("dist_cfg", {}).get("timeout")
-    if given is not None:
-        return float(given)
-    from torch.distributed.constants import default_pg_nccl_timeout, default_pg_timeout
-
-    from runner.dist import get_backend
-
-    limit = default_pg_nccl_timeout if get_backend() == "nccl" else default_pg_timeout
-    return (limit or default_pg_timeout).total_seconds()
+    return float(runner.env_cfg.get("dist_cfg", {}).get("timeout") or TIMEOUT)
 
 
-def _message(files: Sequence[Path], timeout: float) -> str:
+def _message(files: Sequence[Path], what: str) -> str:
     """What a person should know: first of those that do not answer, and of those that wait for data."""
     said = {rank: file.read_text("utf-8").partition("\n")[0] for rank, file in enumerate(files) if file.exists()}
     lines = [
         f"rank {rank} does not answer: its process is stopped or dead" for rank in range(len(files)) if rank not in said
     ]
     lines += sorted(said.values(), key=lambda line: "waits for the data" not in line)
-    return f"no step has ended for {timeout:g} s, the run hangs\n" + "\n".join(f"  {line}" for line in lines)
+    return f"{what}, the run hangs\n" + "\n".join(f"  {line}" for line in lines)
 
 
 def _write_once(path: Path, message: str, files: Sequence[Path]) -> Path | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from runner.checkpoint import load_checkpoint
 from runner.config import Config
 from runner.custom_imports import run_custom_imports
 from runner.errors import BuildError, RegistryError
+from runner.infer.metafile import listed_models, weights_of
 from runner.model import BaseModule
 from runner.plugin import default_plugins
 
@@ -101,22 +102,7 @@ def _weights(file: Path, root: Path) -> Iterator[str]:
         if not folder.is_relative_to(root):
             return
         metafile = folder / _METAFILE
-        content = _read(metafile) if metafile.is_file() else {}
-        for row in content.get("Models") or ():
-            told = str(row.get("Config", "")) if isinstance(row, Mapping) else ""
-            if (
-                row.get("Weights")
-                and told
-                and file in {(base / told).resolve() for base in (folder, root, root.parent)}
-            ):
-                weights = str(row["Weights"])
-                yield weights if "://" in weights else str((folder / weights).resolve())
-
-
-def _read(metafile: Path) -> Mapping[str, Any]:
-    from runner.fileio import load
-
-    content = load(metafile)
-    if not isinstance(content, Mapping):
-        raise BuildError(f"{metafile} must be a mapping with 'Models'")
-    return content
+        for model in listed_models(metafile) if metafile.is_file() else ():
+            weights, told = weights_of(model, folder), str(model.get("Config", ""))
+            if weights and told and file in {(base / told).resolve() for base in (folder, root, root.parent)}:
+                yield weights

@@ -5,6 +5,7 @@ default.py      what `runner predict` uses where the config names no other
 model.py        a config's model, built alone
 pipeline.py     the transforms of a config's data set
 zoo.py          models that plugins list by name
+metafile.py     the lists of models that packages ship
 """
 
 from __future__ import annotations

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from runner.errors import RunnerError
+from runner.infer.metafile import listed_models, read_metafile, weights_of
 from runner.plugin import default_plugins
 
 __all__ = ["ZooModel", "find_model", "models"]
@@ -71,19 +71,8 @@ def find_model(name: str, scope: str | None = None) -> ZooModel:
 
 
 def _listed(folder: Path) -> Iterator[ZooModel]:
-    from runner.fileio import load
-
-    index: Any = load(str(folder / _INDEX), file_format="yml")
-    for file in index.get("Import") or ():
-        content: Any = load(str(folder / file), file_format="yml")
-        for model in content.get("Models") or ():
-            yield _model(model, folder)
-
-
-def _model(model: Mapping[str, Any], folder: Path) -> ZooModel:
-    alias, weights = model.get("Alias") or [], model.get("Weights")
-    weights = weights[0] if isinstance(weights, list) and weights else weights or None
-    if weights is not None and "://" not in weights:
-        weights = str(folder / weights)
-    names = (str(model["Name"]), *([alias] if isinstance(alias, str) else map(str, alias)))
-    return ZooModel(names=names, config=folder / str(model["Config"]), weights=weights)
+    for file in read_metafile(folder / _INDEX).get("Import") or ():
+        for model in listed_models(folder / file):
+            alias = model.get("Alias") or []
+            names = (str(model["Name"]), *([alias] if isinstance(alias, str) else map(str, alias)))
+            yield ZooModel(names=names, config=folder / str(model["Config"]), weights=weights_of(model, folder))

@@ -3,20 +3,15 @@
 The tree::
 
     runner.errors.RunnerError
-    └── DatasetError           data is missing or is not what its format promises (a RuntimeError, as torchvision's)
-        └── UnsafePickleError  a pickle names something else than plain arrays
+    └── DatasetError  data is missing or is not what its format promises (a RuntimeError, as torchvision's)
 """
 
 from __future__ import annotations
 
 from runner.errors import RunnerError
 
-__all__ = ["DatasetError", "UnsafePickleError"]
+__all__ = ["DatasetError"]
 
 
 class DatasetError(RunnerError, RuntimeError):
     """Data is missing, or is not what its format promises."""
-
-
-class UnsafePickleError(DatasetError):
-    """A pickle names something else than plain arrays and containers, so it was not loaded."""

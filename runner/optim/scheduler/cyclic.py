@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from runner.errors import BuildError
 from runner.kinds import Interval
@@ -29,7 +29,7 @@ class CyclicParamScheduler(FactorScheduler):
         cyclic_times: Cycles in the window.
         step_ratio_up: The part of a cycle before the turn.
         anneal_strategy: Along half a cosine, or linearly.
-        gamma: By how much the height of the turn, over the base value, shrinks from cycle to cycle.
+        gamma: By how much the distance of the turn from the base value shrinks from cycle to cycle.
         begin: The first step, in epochs or iterations, at which the value is changed.
         end: The step from which on it is not changed any more.
         last_step: The step before the first one, -1 at the start of a run.
@@ -99,41 +99,15 @@ class CyclicMomentum(MomentumSchedulerMixin, CyclicParamScheduler):
     Args:
         optimizer: The optimizer or optimizer wrapper.
         target_ratio: The factors at the turn and at the end of a cycle; of one alone, the second is a 100000th of it.
-        cyclic_times: Cycles in the window.
-        step_ratio_up: The part of a cycle before the turn.
-        anneal_strategy: Along half a cosine, or linearly.
-        gamma: By how much the depth of the turn, below the base value, shrinks from cycle to cycle.
-        begin: The first step, in epochs or iterations, at which the value is changed.
-        end: The step from which on it is not changed any more.
-        last_step: The step before the first one, -1 at the start of a run.
-        by_epoch: Whether a step is an epoch; an iteration otherwise.
-        verbose: Log each value that is set.
+        *args: As those of `CyclicParamScheduler` after `target_ratio`.
+        **kwargs: As the same.
     """
 
     def __init__(
         self,
         optimizer: OptimizerLike,
         target_ratio: float | tuple[float, float] = (0.85 / 0.95, 1),
-        cyclic_times: Annotated[int, Interval(ge=1)] = 1,
-        step_ratio_up: Annotated[float, Interval(ge=0, lt=1)] = 0.4,
-        anneal_strategy: Literal["cos", "linear"] = "cos",
-        gamma: Annotated[float, Interval(gt=0, le=1)] = 1.0,
-        begin: Annotated[int, Interval(ge=0)] = 0,
-        end: Annotated[int, Interval(ge=1)] = INF,
-        last_step: Annotated[int, Interval(ge=-1)] = -1,
-        by_epoch: bool = True,
-        verbose: bool = False,
+        *args: Any,
+        **kwargs: Any,
     ) -> None:
-        super().__init__(
-            optimizer,
-            target_ratio=target_ratio,
-            cyclic_times=cyclic_times,
-            step_ratio_up=step_ratio_up,
-            anneal_strategy=anneal_strategy,
-            gamma=gamma,
-            begin=begin,
-            end=end,
-            last_step=last_step,
-            by_epoch=by_epoch,
-            verbose=verbose,
-        )
+        super().__init__(optimizer, target_ratio, *args, **kwargs)

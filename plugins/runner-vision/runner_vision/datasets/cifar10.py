@@ -10,9 +10,10 @@ import numpy as np
 import PIL.Image
 from torch.utils.data import Dataset
 
+from runner.errors import StorageError
+from runner.fileio import load_plain_pickle
 from runner.kinds import Slot
 from runner_vision.datasets.archive import Archive, unpacked
-from runner_vision.datasets.plain_pickle import load_plain_pickle
 from runner_vision.errors import DatasetError
 from runner_vision.transforms.compose import composed
 
@@ -107,7 +108,11 @@ def _read(root: Path, *, train: bool) -> tuple[np.ndarray[Any, Any], list[int]]:
 
 
 def _read_python(file: Path) -> tuple[np.ndarray[Any, Any], list[int]]:
-    batch = load_plain_pickle(file.read_bytes(), name=str(file))
+    try:
+        # CIFAR's were written by Python 2: latin1 keeps the bytes of its text as they are.
+        batch = load_plain_pickle(file.read_bytes(), name=str(file), encoding="latin1")
+    except StorageError as error:
+        raise DatasetError(f"{error}. Fetch the archive again from where CIFAR is published") from error
     pixels, labels = (batch.get("data"), batch.get("labels")) if isinstance(batch, dict) else (None, None)
     if not isinstance(pixels, np.ndarray) or pixels.dtype != np.uint8 or pixels.ndim != 2 or pixels.shape[1] != _PIXELS:
         raise DatasetError(f"{file}: no batch of CIFAR-10: 'data' is not an array of bytes of shape (N, {_PIXELS})")

@@ -40,6 +40,7 @@ def _stays(module: ModuleType, path: list[str]) -> bool:
 EXCUSED = re.compile(
     r"(needs an? (CUDA )?(device|accelerator))|(there is an? .*(accelerator|GPU))"  # what this machine has, or lacks
     r"|syntax of Python 3\.\d+|reads /proc"
+    r"|(mpirun|srun) is not installed"  # Debian's packages, which tests/launch/clusters.py brings
     r"|needs further packages|cannot be imported"  # others' components, whose own dependencies are not here
 )
 """Reasons for which a test may be skipped in CI."""

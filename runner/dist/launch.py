@@ -21,7 +21,9 @@ from runner.dist.launcher import Group
 from runner.errors import LaunchError
 
 if TYPE_CHECKING:
-    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.elastic.agent.server.api import WorkerSpec
+
+    from runner.dist.agent import Death
 
 __all__ = [
     "EXIT_CODES",
@@ -119,8 +121,8 @@ def settled(group: Group) -> Group:
 def attempt(args: Sequence[str], group: Group, number: int = 0, restart_from: str | None = None) -> Ending:
     """Start the processes once, by an agent and a meeting of their own, and wait for them.
 
-    A signal (SIGTERM, SIGINT, SIGUSR1, SIGHUP, SIGQUIT) is handed on to all of them, which have two minutes to save;
-    when one fails, the others are stopped.
+    A signal (SIGTERM, SIGINT, SIGUSR1, SIGHUP, SIGQUIT) is handed on to all of them, which have two minutes to save; a
+    second SIGINT stops them at once. When one fails, the others are stopped.
 
     Args:
         args: The command line after `runner`.
@@ -132,33 +134,52 @@ def attempt(args: Sequence[str], group: Group, number: int = 0, restart_from: st
         LaunchError: The machines could not meet.
     """
     from torch.distributed.elastic.multiprocessing import SignalException
-    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.elastic.rendezvous.api import RendezvousError
-    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+    from runner.dist.agent import Agent
 
     assert group.processes is not None
-    config = LaunchConfig(
-        min_nodes=group.nodes,
-        max_nodes=group.nodes,
-        nproc_per_node=group.processes,
-        run_id=uuid.uuid4().hex if group.nodes == 1 else f"runner-{number}",
-        rdzv_backend="c10d",
-        rdzv_endpoint="localhost:0" if group.endpoint is None else group.endpoint,
-        rdzv_configs={} if group.node_rank is None else {"is_host": group.node_rank == 0},
-        local_addr="localhost" if _is_here(group.endpoint) else None,
-        max_restarts=0,
-    )
     total = group.processes * group.nodes
     with tempfile.TemporaryDirectory(prefix="runner-launch-") as folder, _environment(folder, total, restart_from):
         try:
-            elastic_launch(config, sys.executable)("-m", "runner.dist.rank", *args)
-        except ChildFailedError as error:
-            return _failure(error, Path(folder, FIRST_FAILURE))
+            agent = Agent(_spec(args, group, number), float(os.environ["TORCH_ELASTIC_SHUTDOWN_TIMEOUT"]))
+            result = agent.run()
+            agent.leave()
         except SignalException as error:
             return _signal(error.sigval, Path(folder), group.processes)
         except RendezvousError as error:
             raise LaunchError(f"launcher: {group.nodes} machines did not meet at {group.endpoint}: {error}") from error
-    return Ending(code=0)
+        if agent.first is not None:
+            return _failure(agent.first, Path(folder, FIRST_FAILURE))
+    return (
+        Ending(code=FAILED, what="the agent failed; its messages are above") if result.is_failed() else Ending(code=0)
+    )
+
+
+def _spec(args: Sequence[str], group: Group, number: int) -> WorkerSpec:
+    """What torch's agent is told: the processes, and where the machines meet."""
+    from torch.distributed.elastic.agent.server.api import WorkerSpec
+    from torch.distributed.elastic.rendezvous import RendezvousParameters, registry
+
+    assert group.processes is not None
+    meeting = RendezvousParameters(
+        backend="c10d",
+        endpoint="localhost:0" if group.endpoint is None else group.endpoint,
+        run_id=uuid.uuid4().hex if group.nodes == 1 else f"runner-{number}",
+        min_nodes=group.nodes,
+        max_nodes=group.nodes,
+        local_addr="localhost" if _is_here(group.endpoint) else None,
+        **({} if group.node_rank is None else {"is_host": group.node_rank == 0}),
+    )
+    return WorkerSpec(
+        role="default",
+        local_world_size=group.processes,
+        entrypoint=sys.executable,
+        args=("-m", "runner.dist.rank", *args),
+        rdzv_handler=registry.get_rendezvous_handler(meeting),
+        max_restarts=0,
+        local_addr=meeting.local_addr,
+    )
 
 
 def _is_here(endpoint: str | None) -> bool:
@@ -217,9 +238,8 @@ def _environment(folder: str, processes: int, restart_from: str | None) -> Itera
             signal.signal(number, handler)
 
 
-def _failure(error: ChildFailedError, told: Path) -> Ending:
-    rank, failure = error.get_first_failure()
-    code = failure.exitcode
+def _failure(death: Death, told: Path) -> Ending:
+    code = death.code
     if code == FAILED and told.exists():
         # Which rank's process ended first says little: one that ends for another's sake may be faster.
         first, _, what = told.read_text("utf-8").partition(" ")
@@ -231,7 +251,7 @@ def _failure(error: ChildFailedError, told: Path) -> Ending:
     how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
     return Ending(
         code=code if code in _WITH_A_MEANING else FAILED,
-        what=f"rank {rank} (process {failure.pid}) {how}, and the other ranks were stopped; its messages are above",
+        what=f"rank {death.rank} (process {death.pid}) {how}, and the other ranks were stopped; its messages are above",
     )
 
 

@@ -15,6 +15,7 @@ from typing import Any
 from runner.conversion import convert
 from runner.errors import BuildError, Path, PluginError, SignatureError
 from runner.kinds import KINDS
+from runner.masking import mask
 from runner.plugin import Catalog, Entry, default_plugins
 from runner.registry.scope import DefaultScope
 from runner.signature import Signature, describe
@@ -137,4 +138,4 @@ def _call(target: Callable[..., Any], name: str, arguments: dict[str, Any], path
     except Exception as error:
         if isinstance(error, BuildError) and error.path:
             raise
-        raise BuildError(f"{name} could not be built: {type(error).__name__}: {error}", path=path) from error
+        raise BuildError(f"{name} could not be built: {type(error).__name__}: {mask(str(error))}", path=path) from error

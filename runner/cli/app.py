@@ -13,6 +13,7 @@ from typer.core import TyperGroup
 
 from runner.cli.arguments import normalize
 from runner.cli.failure import RUN, report
+from runner.masking import masked_output
 
 if TYPE_CHECKING:
     from typer.core import TyperCommand
@@ -121,7 +122,12 @@ def root(
 
 
 def run(argv: list[str]) -> int:
-    """Run one command; returns the exit code."""
+    """Run one command; returns the exit code. What it writes holds nothing that a config took from the environment."""
+    with masked_output():
+        return _run(argv)
+
+
+def _run(argv: list[str]) -> int:
     try:
         code = app(normalize(argv), prog_name="runner", standalone_mode=False)
     except Exception as error:  # noqa: BLE001 - every error ends in a message and an exit code

@@ -14,6 +14,7 @@ from runner.config.nodes import Node, iterate, to_plain
 from runner.config.overrides import COMMAND_LINE, apply_overrides, apply_unset
 from runner.errors import Location, Problem
 from runner.errors import Path as ConfigPath
+from runner.masking import remember
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -107,6 +108,7 @@ def compose_tree(
     """Resolve a tree that is put together."""
     resolver = Resolver(tree, environ)
     resolved = resolver.resolve()
+    remember(resolver.used)
     found = [_clipped(problem) for problem in [*problems, *resolver.problems]]
     found.sort(key=lambda problem: _order(problem.origin))
     return Composition(

@@ -20,6 +20,7 @@ from runner.logging.bridge import forwarded
 from runner.logging.console import Console
 from runner.logging.current import Current
 from runner.logging.log_file import FileHandlerCfg, LogFile, log_file_of, open_log
+from runner.masking import mask, mask_texts
 
 __all__ = ["MMLogger", "print_log"]
 
@@ -149,7 +150,7 @@ def print_log(msg: Any, logger: Any = None, level: int | str = "INFO") -> None:
         TypeError: `logger` is none of these.
     """
     if logger is None:
-        Console().write(str(msg))
+        Console().write(mask(str(msg)))
     elif logger == "silent":
         return
     elif logger == "current":
@@ -182,10 +183,11 @@ class _Sink:
         self._clock = ""
 
     def write(self, event: MutableMapping[str, Any]) -> None:
-        message, level = str(event.pop("event")), str(event.pop("level"))
+        message, level = mask(str(event.pop("event"))), str(event.pop("level"))
         transient = event.pop("transient", False)
-        exception = event.pop("exception", None)
-        line = f"{message}{''.join(f'  {name}={value}' for name, value in event.items())}"
+        exception = mask(event.pop("exception", None) or "")
+        event = mask_texts(dict(event))
+        line = f"{message}{mask(''.join(f'  {name}={value}' for name, value in event.items()))}"
         if exception:
             line = f"{line}\n{exception}"
         head = f"{self._time()} - {self._name} - "
@@ -194,7 +196,7 @@ class _Sink:
             record = {"timestamp": self._second.isoformat(), "level": level, "event": message, **event}
             if exception:
                 record["exception"] = exception
-            self._json.append(_ENCODER.encode(record))
+            self._json.append(mask(_ENCODER.encode(record)))
         live = self._console.live
         if (live and transient) or _LEVELS.get(level.upper(), logging.INFO) < self.console_level:
             return

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from runner.logging import print_log
+from runner.masking import mask_texts
 from runner.visualization.continuing import as_written, earlier_folder, remembered_folder
 from runner.visualization.optional import require
 from runner.visualization.png import encode_png
@@ -74,8 +75,8 @@ class MLflowVisBackend(BaseVisBackend):
         super().__init__(save_dir)
         self._exp_name = exp_name or "Default"
         self._run_name = run_name
-        self._tags = dict(tags or {})
-        self._params = dict(params or {})
+        self._tags = mask_texts(dict(tags or {}))
+        self._params = mask_texts(dict(params or {}))
         self._tracking_uri = tracking_uri
         self._artifact_suffix = (artifact_suffix,) if isinstance(artifact_suffix, str) else tuple(artifact_suffix)
         self._tracked_config_keys = tracked_config_keys

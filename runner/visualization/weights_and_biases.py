@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from typing_extensions import Required, TypedDict
 
+from runner.masking import mask_texts
 from runner.visualization.continuing import as_written, earlier_folder, remembered_folder
 from runner.visualization.optional import require
 from runner.visualization.vis_backend import BaseVisBackend, as_number
@@ -110,6 +111,10 @@ class WandbWatch(TypedDict, total=False):
     log_graph: bool
 
 
+_SHOWN = ("config", "group", "job_type", "name", "notes", "tags")
+"""Arguments that W&B keeps for people to read: nothing in them comes in clear from the environment."""
+
+
 class WandbVisBackend(BaseVisBackend):
     """Keeps scalars, images, the config and the code beside it as a run at Weights & Biases.
 
@@ -136,7 +141,8 @@ class WandbVisBackend(BaseVisBackend):
     ) -> None:
         require("wandb", "WandbVisBackend")
         super().__init__(save_dir)
-        self._init_kwargs: dict[str, Any] = dict(init_kwargs or {})
+        given: dict[str, Any] = dict(init_kwargs or {})
+        self._init_kwargs = given | mask_texts({key: given[key] for key in _SHOWN if key in given})
         self._define_metric_cfg = define_metric_cfg
         self._commit = commit
         self._log_code_name = log_code_name

@@ -3,8 +3,8 @@
 The map of the house, from a text to a trained model:
 
 - `errors`: the exceptions, and `Problem` and `Location`, what is said about a mistake
-- `kinds`: the roles that a component can play
-- `config`: text to `Config`, each value with its origin
+- `kinds`: the roles that a component can play; `masking`: what the environment brought in, kept out of texts
+- `config`: text to `Config`, each value with its origin; `config.layout`: a text in order (`runner format`)
 - `plugin`: who provides what; `registry` is MMEngine's face on it
 - `signature`: a constructor, read from its source, to parameters
 - `validation`: a config to its problems
@@ -13,16 +13,20 @@ The map of the house, from a text to a trained model:
 
 Above this line nothing imports torch. Below it:
 
-- `runner`: `Runner`, which holds the built parts and runs the loops
-- `build`: resolves a type into a class and builds it; `assemble`: the parts of a run from their top-level fields
-- `custom_imports`: the user's own files beside a config; `environment`: what surrounds a run
+- `runner`: `Runner`, which holds the built parts and runs the loops; `flexible`: MMEngine's other name for it
+- `build`: resolves a type into a class and builds it, `conversion`: what a config's value becomes for it; `assemble`: the
+  parts of a run from their top-level fields
+- `custom_imports`: the user's own files beside a config; `environment`: what surrounds a run; `hub`: configs that packages
+  ship, and their models
 - `loops`, `hooks`, `optim`, `dataset`, `model`, `evaluator`, `visualization`, `logging`: a contract each, and what
   fulfils it
-- `infer`: a trained model made easy to call; `export`: a trained model as a program of its own
-- `dist`, `device`: processes and devices
+- `checkpoint`: the format, the atomic store, the loader, a run as a checkpoint
+- `dist`, `device`: processes and devices; `strategy`: how a model is spread over them
+- `watch`: standing by a run that a command started: signals, and signs that it hangs
+- `trial`, `dry_run`, `plan`, `verify`: a run built, cut short, shown, or killed and compared, before it is begun in earnest
+- `infer`: a trained model made easy to call; `export`: one as a program of its own; `analysis`: how large it is
 - `fileio`: files wherever they are; `structures`: what a sample holds; `utils`: MMEngine's small functions;
   `testing`: MMEngine's helpers for tests
-- `checkpoint`: the format, the atomic store, the loader, a run as a checkpoint
 
 The public names are imported when they are first asked for, so that `import runner` costs next to nothing.
 """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import runpy
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +35,7 @@ SHORT = {
     "pretrain": [TWO_BATCHES, "train_cfg.max_epochs=1"],
     "language_model": ["train_cfg.max_iters=4", "train_cfg.val_interval=2", "val_dataloader.num_batch_per_epoch=1"],
     "plain_torch": [TWO_BATCHES, "train_cfg.max_epochs=1"],
+    "streaming": ["train_dataloader.batch_size=256", "train_cfg.max_epochs=1", "default_hooks.checkpoint.interval=2"],
     # The loop splits the whole of its data set, so that can't be cut.
     "kfold": ["model.width=2", "train_cfg.max_epochs=1", "train_cfg.num_folds=2", "train_cfg.val_interval=1"],
 }
@@ -75,6 +77,9 @@ def test_trains(
     if config.stem == "cifar10":
         write_cifar10(stage_folder / "data")
         monkeypatch.setenv("CIFAR10_ROOT", str(stage_folder / "data"))
+    if config.stem == "streaming":
+        monkeypatch.setattr("sys.argv", ["write_shards.py"])
+        runpy.run_path(str(config.with_name("write_shards.py")), run_name="__main__")
     overrides = [part for each in [*QUICK, *SHORT[config.stem]] for part in ("-o", each)]
     if config.stem == "finetune":
         before = [part for each in [*QUICK, *SHORT["pretrain"]] for part in ("-o", each)]

@@ -4,7 +4,8 @@
 name. torch's own files hold those tensors, and `manifest.json` what each file is to be, by its SHA-256.
 
 torch reads its `.metadata` by pickle, which runs what it is told to. Here it is read by a table of the few classes that
-belong there, and tensors by `weights_only`: nothing in such a folder can run anything.
+belong there, after its bytes were held against the manifest, and tensors by `weights_only`: nothing in such a folder can
+run anything.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import shutil
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, Final
+from typing import IO, TYPE_CHECKING, Any, Final
 
 import torch
 from torch import Tensor
@@ -46,6 +47,7 @@ __all__ = [
 
 RUN_FILE: Final = "run.pth"
 MANIFEST: Final = "manifest.json"
+METADATA: Final = ".metadata"
 MARKER: Final = "in_shares"
 READ_SIZE: Final = 1 << 20
 
@@ -166,18 +168,28 @@ def verify_folder(folder: Path) -> None:
     Raises:
         DamagedCheckpoint: A file is missing, or not what was written; it is named.
     """
-    try:
-        files: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        expected = {str(name): (int(size), str(sha256)) for name, (size, sha256) in files.items()}
-    except (OSError, ValueError, TypeError, AttributeError) as error:
-        raise DamagedCheckpoint(f"{folder} is damaged: its {MANIFEST} can't be read ({error})") from error
+    expected = _expected(folder)
     there = {path.name for path in _files(folder)}
     if there != set(expected):
         wrong = ", ".join(sorted(there ^ set(expected)))
         raise DamagedCheckpoint(f"{folder} is damaged: these files are missing or do not belong there: {wrong}")
-    for name, (size, sha256) in expected.items():
-        if (folder / name).stat().st_size != size or _digest(folder / name) != sha256:
-            raise DamagedCheckpoint(f"{folder} is damaged: {name} in it does not hold the bytes that were written")
+    for name in expected:
+        _verify_file(folder, name, expected)
+
+
+def _expected(folder: Path) -> dict[str, tuple[int, str]]:
+    """What the manifest says of each file: its length and its digest."""
+    try:
+        files: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        return {str(name): (int(size), str(sha256)) for name, (size, sha256) in files.items()}
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise DamagedCheckpoint(f"{folder} is damaged: its {MANIFEST} can't be read ({error})") from error
+
+
+def _verify_file(folder: Path, name: str, expected: Mapping[str, tuple[int, str]]) -> None:
+    size, sha256 = expected.get(name, (-1, ""))
+    if (folder / name).stat().st_size != size or _digest(folder / name) != sha256:
+        raise DamagedCheckpoint(f"{folder} is damaged: {name} in it does not hold the bytes that were written")
 
 
 def delete(path: Path) -> None:
@@ -227,8 +239,8 @@ def read_shares(folder: Path, checkpoint: dict[str, Any], target: Target | None 
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="torch.distributed is disabled")  # each rank reads by itself
-            load(tensors, storage_reader=_reader(folder), no_dist=True)
-    except DamagedCheckpoint:
+            load(tensors, storage_reader=_reader(folder, _read_metadata(folder)), no_dist=True)
+    except CheckpointError:
         raise
     except (CheckpointException, *_READ_ERRORS) as error:
         lines = str(error).strip().splitlines() or [type(error).__name__]
@@ -269,18 +281,25 @@ def _filled(value: Any, tensors: Mapping[str, Tensor]) -> Any:
     return value
 
 
-def _reader(folder: Path) -> Any:
-    """What reads such folders as torch does, but for how it reads `.metadata`."""
+def _read_metadata(folder: Path) -> Any:
+    """What `.metadata` holds, if it holds what was written and what belongs there."""
+    # The rest is verified with the whole folder, where a run looks for its newest checkpoint.
+    _verify_file(folder, METADATA, _expected(folder))
+    with (folder / METADATA).open("rb") as stream:
+        found = _MetadataUnpickler(stream, folder).load()
+    _check(found, folder)
+    return found
+
+
+def _reader(folder: Path, found: Any) -> Any:
+    """What reads such folders as torch does, but for `.metadata`, which was read already."""
     from torch.distributed.checkpoint import metadata
     from torch.distributed.checkpoint.filesystem import FileSystemReader
 
     class Reader(FileSystemReader):
         def read_metadata(self, *args: Any, **kwargs: Any) -> metadata.Metadata:  # noqa: ARG002 - ranks have none of their own
-            with (folder / ".metadata").open("rb") as stream:
-                found = _MetadataUnpickler(stream).load()
-            _check(found, folder)
             found.storage_meta = metadata.StorageMeta(load_id=self.load_id)
-            return found  # type: ignore[no-any-return]  # checked above
+            return found  # type: ignore[no-any-return]  # checked as it was read
 
     return Reader(folder)
 
@@ -300,13 +319,24 @@ def _check(found: Any, folder: Path) -> None:
 
 
 class _MetadataUnpickler(pickle.Unpickler):
-    """Reads pickles that are made of what a `.metadata` consists of, and nothing else."""
+    """Reads pickles that are made of what a `.metadata` consists of, and nothing else.
+
+    Args:
+        stream: The file.
+        folder: Where it lies, for errors.
+    """
+
+    def __init__(self, stream: IO[bytes], folder: Path) -> None:
+        super().__init__(stream)
+        self._folder = folder
 
     def find_class(self, module: str, name: str) -> Any:
         """Return what a pickle names, if that belongs there."""
         found = _known().get((module, name))
         if found is None:
-            raise CheckpointError(f".metadata names {module}.{name}, which has no place there; it was not read")
+            raise CheckpointError(
+                f"{self._folder}: its .metadata names {module}.{name}, which has no place there; it was not read"
+            )
         return found
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import random
 import sys
 from pathlib import Path
 
@@ -172,25 +173,45 @@ def test_units_by_class_name_pattern_and_policy():
     assert len(units_of_policy(model, policy)) == 3
 
 
-@pytest.mark.world_size(2)
-def test_each_damaged_file_of_a_folder_is_found(tmp_path):
+@pytest.mark.slow
+@pytest.mark.world_size(2, timeout=300)
+def test_damage_anywhere_in_a_folder_is_found_and_the_one_before_is_used(tmp_path):
     train(tmp_path, fsdp(state_dict_cfg="local"), train_cfg={"by_epoch": True, "max_epochs": 1})
     if dist.is_main_process():
-        folder = tmp_path / "iter_3.pth"
-        store = CheckpointStore(tmp_path)
+        folder, before = tmp_path / "iter_3.pth", tmp_path / "iter_2.pth"
+        told = []
+        store = CheckpointStore(tmp_path, told.append)
         assert store.newest() == folder
-        for file in sorted(folder.iterdir()):
+        assert not told
+        files = sorted(file for file in folder.iterdir() if file.name != "manifest.json")
+        assert [file.name for file in files] == [".metadata", "__0_0.distcp", "__1_0.distcp", "run.pth"]
+        draws = random.Random(0)
+        damages = 0
+        for file in files:
             whole = file.read_bytes()
-            if file.name != "manifest.json":
-                for damaged in (whole[:-1], whole[:40] + bytes([whole[40] ^ 1]) + whole[41:]):
-                    file.write_bytes(damaged)
-                    with pytest.raises(DamagedCheckpoint, match="is damaged"):
-                        store.verify(folder)
+            flips = [draws.randrange(8 * len(whole)) for _ in range(50)]
+            flipped = [_flipped(whole, bit) for bit in flips]
+            truncated = [whole[: len(whole) * part // 50] for part in range(50)]
+            for damaged in [*flipped, *truncated]:
+                file.write_bytes(damaged)
+                assert store.newest() == before
+                assert "iter_3.pth is damaged" in told.pop()
+                damages += 1
+            file.unlink()
+            assert store.newest() == before
             file.write_bytes(whole)
-        (folder / "__1_0.distcp").unlink()
-        with pytest.raises(DamagedCheckpoint):
-            store.verify(folder)
-        assert store.newest().name == "iter_2.pth"
-        store.remove(tmp_path / "iter_2.pth")
-        assert not (tmp_path / "iter_2.pth").exists()
+        assert damages == 400
+        assert store.newest() == folder
+        for path in (folder, before, tmp_path / "iter_1.pth"):
+            (path / "__1_0.distcp").write_bytes(b"")
+        with pytest.raises(DamagedCheckpoint, match=r"every checkpoint .* is damaged"):
+            store.newest()
+        store.remove(before)
+        assert not before.exists()
     dist.barrier()
+
+
+def _flipped(content, bit):
+    damaged = bytearray(content)
+    damaged[bit // 8] ^= 1 << bit % 8
+    return bytes(damaged)

@@ -86,8 +86,9 @@ def warn_of_shared_store(environ: Mapping[str, str]) -> str | None:
         return None
     return (
         f"torchrun --max-restarts {restarts} starts a group again with the key-value store of the dead one, in which gloo "
-        "finds the addresses of dead processes: two restarts of three fail or hang. Set "
-        "TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1, or leave the restarts to `runner train --launcher pytorch --max-restarts "
+        "finds the addresses of dead processes: two restarts of three fail or hang. Start it with --standalone or "
+        "--rdzv-backend c10d, and with TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1 in the environment (without these flags the "
+        "variable has no effect); or leave the restarts to `runner train --launcher pytorch --max-restarts "
         f"{restarts}`"
     )
 

@@ -133,7 +133,9 @@ def test_overrides(train, options):
     [
         (["-o", "model.brokn=init"], 1, "<command line>:1:7: error[unknown-key] model.brokn: no such key; did you mean 'broken'?\n    1 | model.brokn=init\n      |       ^^^^^\n"),
         (["-o", "vars.a=1", "-o", "modle=1"], 1, "<command line>:2:1: error[unknown-key] modle"),
-        (["--launcher", "torchrun"], 1, "launcher: 'torchrun' is not allowed; did you mean 'pytorch'?"),
+        (["--launcher", "torchrun"], 1, "launcher: no launcher is called 'torchrun'; did you mean 'pytorch'?"),
+        (["--launcher", "slurm", "--max-restarts", "2"], 2, "the launcher is slurm; start the processes with `srun`"),
+        (["--launcher", "infer", "--nproc-per-node", "2"], 2, "the launcher is none; add `--launcher pytorch`"),
         (["--unset", "train_cfg"], 1, "error[not-built-together]"),
         (["--device", "gpu"], 2, "'gpu' is no device; give auto, cpu, cuda, cuda:N or mps"),
     ],
@@ -152,7 +154,10 @@ def test_a_test_of_a_config_without_one(cli, config):
     assert "Traceback" not in done.err
 
 
-@pytest.mark.parametrize("command", [["train", "cfg.yaml"], ["test", "cfg.yaml", "nowhere.pth"]])
+@pytest.mark.parametrize(
+    "command",
+    [["train", "cfg.yaml"], ["train", "cfg.yaml", "--launcher", "infer"], ["test", "cfg.yaml", "nowhere.pth"]],
+)
 def test_world_size_without_a_launcher_names_the_flag(cli, config, monkeypatch, command):
     config()
     monkeypatch.setenv("WORLD_SIZE", "2")

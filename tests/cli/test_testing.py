@@ -170,9 +170,12 @@ def test_the_metrics_are_kept(test, project):
         (["--out", "said.csv"], "said.csv"),
         (["--out", "said.json", "--out-item", "preds"], "'preds' is no format; give pred or metrics"),
         (["--tta", "-o", "tta_model=null", "-o", "tta_pipeline=null"], "no tta_model and no tta_pipeline"),
-        (["--launcher", "slurm"], "SLURM_PROCID is not in the environment"),
+        (["--launcher", "slurm"], "not started by it, and the launcher is slurm; start the processes with `srun`"),
         (["--launcher", "mpi"], "start the processes with Open MPI's `mpirun`"),
-        (["--launcher", "slurm", "--nproc-per-node", "2"], "it starts processes for the launcher pytorch"),
+        (
+            ["--launcher", "slurm", "--nproc-per-node", "2"],
+            "it is for a launcher that starts processes, and the launcher is slurm",
+        ),
         (["--interval", "0"], "--interval"),
     ],
 )

@@ -19,7 +19,7 @@ def test_joins_group(environment, expected):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ({"launcher": "torchrun"}, "must be 'none', 'pytorch'"),
+        ({"launcher": "torchrun"}, "no launcher is called 'torchrun'; did you mean 'pytorch'"),
         ({"launcher": "slurm"}, "SLURM_PROCID, SLURM_NTASKS, SLURM_NODELIST"),
         ({"launcher": "mpi"}, "OMPI_COMM_WORLD_RANK"),
         ({"launcher": "pytorch", "init_backend": "deepspeed"}, "'deepspeed' is not offered"),

@@ -26,7 +26,7 @@ PACKAGES = ("openmpi-bin", "slurm-wlm", "munge")
 SBIN = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
 
 RUNNER = [sys.executable, "-m", "runner"]
-TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
+TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--max-restarts", "1"]
 MPIRUN = ["mpirun", "--oversubscribe", "--bind-to", "none", "-np", "2"]
 SRUN = ["srun", "-n", "2", "--kill-on-bad-exit=1"]
 

@@ -39,3 +39,5 @@ def test_real_launchers(name: str, tmp_path: Path, request: pytest.FixtureReques
         done = clusters.train(name, tmp_path / "work", environ)
     assert done.returncode == 0, done.stdout + done.stderr
     assert clusters.equal(clusters.trained(tmp_path / "work"), expected)
+    # Restarts of torchrun's own are a trap, which is named whether or not one happens.
+    assert done.stderr.count("warning: torchrun --max-restarts 1") == ("torchrun" in name)

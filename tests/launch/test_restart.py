@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import random
+import signal
 import socket
 import subprocess
 import sys
@@ -35,6 +36,17 @@ def test_one_rank_of_two_is_killed(tmp_path: Path) -> None:
     outcomes = [ranks.killed(tmp_path / f"round{number}", expected, chance) for number in range(3)]
     assert all(outcome.equal for outcome in outcomes if outcome.hit), [outcome.log[-3000:] for outcome in outcomes]
     assert any(outcome.hit for outcome in outcomes)
+
+
+@pytest.mark.slow
+def test_one_rank_of_two_is_stopped(tmp_path: Path) -> None:
+    ranks = load_script()
+    expected = ranks.straight(tmp_path / "straight")
+    outcome = ranks.killed(
+        tmp_path / "round", expected, random.Random(5), signal.SIGSTOP, "-o", "env_cfg.watchdog.timeout=8"
+    )
+    assert outcome.hit
+    assert outcome.equal, outcome.log[-3000:]
 
 
 def test_a_group_that_saves_nothing_new_is_given_up(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
-"""kill -9 of one rank of two, at moments drawn from a seed: `python tests/torture/ranks.py [--rounds 50] [--seed 1]`.
+"""kill -9 of one rank of two, at moments drawn from a seed: `python tests/torture/ranks.py [--rounds 50] [--seed 1] [--stop]`.
 
-The job has to start again within 30 seconds, by itself, and to end with the weights of a run that nobody killed.
+The job has to start again within 30 seconds, by itself, and to end with the weights of a run that nobody killed. With
+`--stop` the rank is stopped by SIGSTOP, which the time limit of the watchdog has to find.
 """
 
 from __future__ import annotations
@@ -16,11 +17,16 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
 CONFIG = Path(__file__).parents[1] / "signals" / "project" / "cfg.yaml"
 LIMIT = 30.0
+WATCHDOG = ("-o", "env_cfg.watchdog.timeout=5")
+"""How soon a rank that is stopped is found."""
+SAID = {signal.SIGKILL: "SIGKILL", signal.SIGSTOP: "does not answer: its process is stopped or dead"}
+"""What the run says of a rank that was sent a signal."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,26 +69,36 @@ def straight(work_dir: Path) -> Path:
     return work_dir
 
 
-def killed(work_dir: Path, expected: Path, chance: random.Random) -> Round:
-    """One run with a kill in it, and what came of it."""
+def killed(
+    work_dir: Path, expected: Path, chance: random.Random, number: signal.Signals = signal.SIGKILL, *more: str
+) -> Round:
+    """One run with a kill in it, and what came of it.
+
+    Args:
+        work_dir: The run's.
+        expected: That of the straight run.
+        chance: Draws the rank and the moment.
+        number: SIGKILL or SIGSTOP.
+        *more: Arguments of the run.
+    """
     rank, iteration, delay = chance.randrange(2), chance.randrange(15), chance.random() * 0.5
     values = {"point": "step", "at": iteration, "rank": rank}
     where = [part for key, value in values.items() for part in ("-o", f"custom_hooks.1.{key}={value}")]
     log = work_dir.with_suffix(".log")
     with log.open("wb") as stream:
-        process = subprocess.Popen(command(work_dir, *where), env=_environment(), stdout=stream, stderr=stream)
+        process = subprocess.Popen(command(work_dir, *where, *more), env=_environment(), stdout=stream, stderr=stream)
     pausing = work_dir / "pausing"
     try:
         while process.poll() is None and not (pausing.exists() and pausing.read_text("utf-8")):
             time.sleep(0.01)
         time.sleep(delay)
-        hit = _kill(int(pausing.read_text("utf-8"))) if pausing.exists() else False
+        hit = _kill(int(pausing.read_text("utf-8")), number) if pausing.exists() else False
         restart = _until(log, process)
         process.wait(timeout=180)
     finally:
         process.kill()
     text = log.read_text("utf-8", errors="replace")
-    is_through = process.returncode == 0 and f"rank {rank} " in text and "SIGKILL" in text
+    is_through = process.returncode == 0 and f"rank {rank} " in text and SAID[number] in text
     return Round(
         rank=rank,
         iteration=iteration,
@@ -98,15 +114,17 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=50)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--stop", action="store_true", help="stop the rank (SIGSTOP) instead of killing it")
     wanted = parser.parse_args()
     chance = random.Random(wanted.seed)
     _say(f"seed {wanted.seed}\nround  rank  step  restart s  weights")
     failed = 0
+    how: tuple[Any, ...] = (signal.SIGSTOP, *WATCHDOG) if wanted.stop else (signal.SIGKILL,)
     with tempfile.TemporaryDirectory(prefix="runner-ranks-") as folder:
         expected = straight(Path(folder, "straight"))
         done = 0
         while done < wanted.rounds:
-            outcome = killed(Path(folder, f"round{done}"), expected, chance)
+            outcome = killed(Path(folder, f"round{done}"), expected, chance, *how)
             if not outcome.hit:
                 continue  # it was over before the kill: this one does not count
             done += 1
@@ -128,9 +146,9 @@ def _environment() -> dict[str, str]:
     return {**os.environ, "OMP_NUM_THREADS": "1"}
 
 
-def _kill(pid: int) -> bool:
+def _kill(pid: int, number: signal.Signals) -> bool:
     try:
-        os.kill(pid, signal.SIGKILL)
+        os.kill(pid, number)
     except ProcessLookupError:
         return False
     return True

@@ -38,6 +38,7 @@ __all__ = [
     "is_folder_of_shares",
     "markers_in",
     "read_shares",
+    "read_weights",
     "size_of",
     "take_out",
     "verify_folder",
@@ -228,14 +229,42 @@ def read_shares(folder: Path, checkpoint: dict[str, Any], target: Target | None 
     Raises:
         DamagedCheckpoint: The files do not hold what the markers name, or more than tensors.
     """
-    from torch.distributed.checkpoint.api import CheckpointException
-    from torch.distributed.checkpoint.state_dict_loader import load
-
     tensors: dict[str, Tensor] = {}
     for where, marker in markers_in(checkpoint):
         spread = target(where, marker["shape"]) if target is not None else None
         if marker[MARKER] not in tensors:
             tensors[marker[MARKER]] = _empty(marker, spread)
+    _read_into(folder, tensors)
+    return _filled(checkpoint, tensors)  # type: ignore[no-any-return]  # a mapping stays one
+
+
+def read_weights(folder: Path, weights: Mapping[str, Any], ours: Mapping[str, Any]) -> dict[str, Any]:
+    """Put weights in place of their markers, in a model's own memory where they fit: nothing is held twice.
+
+    Args:
+        folder: The checkpoint; it is verified first.
+        weights: The `state_dict` of its `run.pth`.
+        ours: The model's `state_dict`.
+
+    Raises:
+        DamagedCheckpoint: The files are not those that were written.
+    """
+    verify_folder(folder)
+    tensors: dict[str, Tensor] = {}
+    for where, marker in markers_in(weights):
+        own = ours.get(where[0])
+        fits = isinstance(own, Tensor) and own.shape == marker["shape"] and own.dtype == marker["dtype"]
+        if marker[MARKER] not in tensors:
+            tensors[marker[MARKER]] = own.detach() if fits and own is not None else _empty(marker, None)
+    _read_into(folder, tensors)
+    return _filled(weights, tensors)  # type: ignore[no-any-return]  # a mapping stays one
+
+
+def _read_into(folder: Path, tensors: dict[str, Tensor]) -> None:
+    """Fill tensors from a folder's files."""
+    from torch.distributed.checkpoint.api import CheckpointException
+    from torch.distributed.checkpoint.state_dict_loader import load
+
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="torch.distributed is disabled")  # each rank reads by itself
@@ -245,7 +274,6 @@ def read_shares(folder: Path, checkpoint: dict[str, Any], target: Target | None 
     except (CheckpointException, *_READ_ERRORS) as error:
         lines = str(error).strip().splitlines() or [type(error).__name__]
         raise DamagedCheckpoint(f"{folder} cannot be read: {lines[-1]}") from error
-    return _filled(checkpoint, tensors)  # type: ignore[no-any-return]  # a mapping stays one
 
 
 _READ_ERRORS = (

@@ -39,7 +39,7 @@ def export(
 ) -> int:
     """Write a trained model as a program that needs none of this, checked against the original."""
     file = file_argument(checkpoint)
-    if not file.is_file():
+    if not file.exists():
         raise typer.BadParameter(f"there is no '{file}'")
     cfg = checked(config, overrides, unset)
     announce_own_code(cfg)

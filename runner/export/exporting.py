@@ -20,6 +20,7 @@ from torch.utils import _pytree as pytree
 from runner.build import Builder
 from runner.checkpoint import load, load_state_dict
 from runner.checkpoint.safetensors_file import write_safetensors
+from runner.checkpoint.shares import RUN_FILE, digest_of, is_folder_of_shares, read_weights
 from runner.config import Config
 from runner.custom_imports import run_custom_imports
 from runner.device import resolve_device
@@ -97,7 +98,7 @@ def export_model(
         manifest = {
             **_told(program, model),
             "check": {"largest_difference": largest, "tolerance": tolerance, "batch_size": size_of(program.batch)},
-            "checkpoint": {"file": str(checkpoint), "sha256": _digest(Path(checkpoint)), **_position(meta)},
+            "checkpoint": {"file": str(checkpoint), "sha256": digest_of(Path(checkpoint)), **_position(meta)},
             **_written(draft),
             **_classes(meta),
         }
@@ -111,8 +112,14 @@ def export_model(
 def _trained(builder: Builder, cfg: Config, checkpoint: str, device: str) -> tuple[nn.Module, Any]:
     """The model with the checkpoint's weights, in evaluation mode, and what the checkpoint says about itself."""
     model = built_model(builder, cfg)
-    content = load(checkpoint)
-    load_state_dict(model, content.get("state_dict", content), strict=True)
+    folder = Path(checkpoint)
+    if is_folder_of_shares(folder):
+        content = load(folder / RUN_FILE)
+        weights = read_weights(folder, content["state_dict"], model.state_dict())
+    else:
+        content = load(checkpoint)
+        weights = content.get("state_dict", content)
+    load_state_dict(model, weights, strict=True)
     return model.to(resolve_device(device)).eval(), content.get("meta")
 
 

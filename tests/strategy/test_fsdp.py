@@ -67,25 +67,30 @@ def test_resumed_in_mid_epoch_equals_straight_through_bit_for_bit(tmp_path, vari
     CheckpointStore(tmp_path / "resumed").verify(tmp_path / "resumed" / "iter_6.pth")
 
 
-@pytest.mark.world_size(2)
-def test_losses_are_those_of_ddp_and_of_one_process_with_the_global_batch(tmp_path):
+def losses_agree(folder, strategies, batch):
+    """Means over ranks of the losses of each strategy, and those of one process with the global batch, are alike."""
     fields = {"train_cfg": {"by_epoch": True, "max_epochs": 3}, "default_hooks": {"checkpoint": None}}
     seen = []
-    for strategy in (fsdp(), fsdp(sync_every_step=False), None):
+    for strategy in strategies:
         losses = Losses()
-        train(tmp_path, strategy, model=Net(0, norm=False), custom_hooks=[losses], **fields)
+        train(folder, strategy, model=Net(0, norm=False), custom_hooks=[losses], batch=batch, **fields)
         mean = torch.tensor(losses.seen, dtype=torch.float64)
         dist.all_reduce(mean, "mean")
         seen.append(mean)
-    rank = dist.get_rank()
+    rank, world_size = dist.get_dist_info()
     torch.distributed.destroy_process_group()
     losses = Losses()
-    train(tmp_path / str(rank), None, model=Net(0, norm=False), custom_hooks=[losses], batch=8, **fields)
-    seen.append(torch.tensor(losses.seen, dtype=torch.float64))
-    for each in seen[1:]:
-        assert torch.allclose(each, seen[0], atol=1e-6, rtol=0)
-    assert seen[0][0] > 2 * seen[0][-1]
-    torch.distributed.init_process_group("gloo", f"file://{tmp_path}/store", rank=rank, world_size=2)
+    train(folder / str(rank), None, model=Net(0, norm=False), custom_hooks=[losses], batch=batch * world_size, **fields)
+    one = torch.tensor(losses.seen, dtype=torch.float64)
+    for each in seen:
+        assert torch.allclose(each, one, atol=1e-6, rtol=0)
+    assert one[0] > 2 * one[-1]
+    torch.distributed.init_process_group("gloo", f"file://{folder}/store", rank=rank, world_size=world_size)
+
+
+@pytest.mark.world_size(2)
+def test_losses_are_those_of_ddp_and_of_one_process_with_the_global_batch(tmp_path):
+    losses_agree(tmp_path, (fsdp(), fsdp(sync_every_step=False), None), batch=4)
 
 
 @pytest.mark.world_size(2)

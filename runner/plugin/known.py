@@ -11,6 +11,7 @@ from runner.plugin.optimizers import THIRD_PARTY as OPTIMIZERS
 __all__ = ["PROVIDERS"]
 
 _NAMES = {
+    "runner-streaming": ("TarShards",),
     "runner-vision": (
         "Accuracy",
         "CIFAR10",

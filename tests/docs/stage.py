@@ -151,7 +151,11 @@ class Stage:
         self.exit_code = run(arguments)
 
     def _run_python(self, arguments: list[str]) -> None:
-        runpy.run_path(arguments[0], run_name="__main__")
+        before, sys.argv = sys.argv, arguments
+        try:
+            runpy.run_path(arguments[0], run_name="__main__")
+        finally:
+            sys.argv = before
 
     def _run_echo(self, arguments: list[str]) -> None:
         sys.stdout.write(" ".join(arguments).replace("$?", str(self.exit_code)) + "\n")

@@ -9,7 +9,7 @@ import pytest
 from documents import ROOT
 
 PAGE = (ROOT / "docs" / "promises.md").read_text(encoding="utf-8")
-NAMED = sorted(set(re.findall(r"`(tests/[\w/]+\.py(?:::\w+)*)`", PAGE)))
+NAMED = sorted(set(re.findall(r"`((?:plugins/[\w-]+/)?tests/[\w/]+\.py(?:::\w+)*)`", PAGE)))
 
 
 @pytest.mark.parametrize("name", NAMED)

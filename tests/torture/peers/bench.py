@@ -98,7 +98,7 @@ class Bench:
 
     def interrupted(self, spec: Spec, *, since: float = 0.35) -> Run:
         """A run that was killed at a moment in the later part of its training."""
-        total = len(self.straight(spec).launches[0].batches)
+        total = len(self.straight(spec.but(ballast=0, keep=None)).launches[0].batches)
         for _ in range(8):
             run = self.run(spec)
             at = self.draw.randint(max(spec.save_every * spec.accumulation + 2, int(since * total)), total - 2)

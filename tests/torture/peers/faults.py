@@ -26,7 +26,7 @@ TRIES = 6
 
 def _whole(bench: Bench, run: Run) -> list[int]:
     """The steps of which a run has a whole checkpoint."""
-    like = next(iter(bench.straight(run.spec.but(folder="")).checkpoints.values()), None)
+    like = next(iter(bench.straight(PLAIN).checkpoints.values()))
     return [step for step, path in run.checkpoints.items() if is_whole(bench.framework, path, like)]
 
 
@@ -59,9 +59,10 @@ def _kill_in_write(bench: Bench, run: Run, temporary: Path) -> bool:
         if any(path.is_relative_to(temporary) or path.suffix in WRITTEN for path in new):
             time.sleep(delay)
             break
+        time.sleep(0.001)
     if not launch.kill():
         return False
-    like = next(iter(bench.straight(run.spec.but(folder="")).checkpoints.values()))
+    like = next(iter(bench.straight(PLAIN).checkpoints.values()))
     torn = any(not is_whole(bench.framework, path, like) for path in run.checkpoints.values())
     return torn or any(
         path.suffix == ".part" or path.is_relative_to(temporary) for path in _files(run.folder, temporary)
@@ -177,8 +178,11 @@ def stopped(bench: Bench, rounds: int) -> list[Found]:
         done, newest = len(launch.batches), max(run.checkpoints, default=0)
         about = {"sent in batch": sent, "ended after batch": done, "newest checkpoint": newest, "exit code": code}
         about["seconds"] = round(time.monotonic() - asked, 1)
-        found.append({"variant": "nothing lost", "ok": newest == done, **about})
         found.append({"variant": "an exit code of its own", "ok": code not in ORDINARY, "exit code": code})
+        kept = newest >= done - 1  # the batch that was begun may be begun again
+        on = bench.resumed(run) if newest else {"equal": False}
+        about |= {"resumed at batch": on.get("resumed at batch"), "equal": on["equal"]}
+        found.append({"variant": "nothing lost", "ok": kept and on["equal"], **about})
         bench.drop(run)
     return found
 
@@ -186,15 +190,19 @@ def stopped(bench: Bench, rounds: int) -> list[Found]:
 def two_runs(bench: Bench, rounds: int) -> list[Found]:
     """A second run is started in the folder of one that trains."""
     run = bench.run(PLAIN)
-    first = run.launch(changes={"pause": 0.3})
+    first = run.launch(changes={"pause": 1.0})
     first.reach(8)
     second = run.launch()
+    while second.is_running() and len(second.batches) < 8:
+        time.sleep(0.02)
+    beside = first.is_running()
     codes = second.wait(), first.wait()
     result: Found = {"exit codes": [codes[1], codes[0]], "batches of the second": len(second.batches)}
+    result["the first ran beside it"] = beside
     if codes[0] != 0:
         result["error of the second"] = second.error
     refused = codes[0] != 0 and not second.batches
-    return [{"ok": refused and codes[1] == 0, **result}]
+    return [{"ok": beside and refused and codes[1] == 0, **result}]
 
 
 def typos(bench: Bench, rounds: int) -> list[Found]:

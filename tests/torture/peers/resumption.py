@@ -133,7 +133,7 @@ def twice(bench: Bench, rounds: int) -> list[Found]:
     return [result]
 
 
-NEAR, FAR, FAR_STEPS = 12, 2400, 3000
+NEAR, FAR, FAR_STEPS = 12, 600, 1000
 
 
 def far(bench: Bench, rounds: int) -> list[Found]:

@@ -62,12 +62,12 @@ def measure(name: str, rows: list[str], rounds: int, seed: int, folder: Path) ->
     for each in rows:
         row = ROWS[each]
         if row.needs is not None and not getattr(framework, row.needs):
-            cells[each] = {"answer": "-", "seed": seed, "rounds": []}
+            cells[each] = {"answer": "-", "seeds": [seed], "rounds": []}
             yield about
             continue
         bench.begin(each)
         started = time.monotonic()
-        cells[each] = {"answer": None, "seed": seed, "rounds": _rounds(bench, each, rounds)}
+        cells[each] = {"answer": None, "seeds": [seed], "rounds": _rounds(bench, each, rounds)}
         cells[each]["answer"] = answer(cells[each]["rounds"])
         tell(f"{name} {each}: {cells[each]['answer']} ({time.monotonic() - started:.0f} s)")
         yield about
@@ -86,6 +86,14 @@ def answer(rounds: list[Found]) -> str:
     return "yes" if good == len(rounds) else "partly" if good else "no"
 
 
+def joined(old: dict[str, Any] | None, new: dict[str, Any], *, add: bool) -> dict[str, Any]:
+    """The results of a row, with those that were there if they are to be added to."""
+    if not add or old is None or new["answer"] == "-":
+        return new
+    rounds = old["rounds"] + new["rounds"]
+    return {"answer": answer(rounds), "seeds": old["seeds"] + new["seeds"], "rounds": rounds}
+
+
 def apart(name: str, options: argparse.Namespace, seed: int) -> dict[str, Any]:
     """The same in a process of its own."""
     with tempfile.TemporaryDirectory() as folder:
@@ -101,6 +109,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--frameworks", nargs="+", choices=PACKAGES, default=list(PACKAGES))
     parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS), metavar="ROW", help=", ".join(ROWS))
     parser.add_argument("--rounds", type=int, default=3, help="of each variant of a row")
+    parser.add_argument("--add", action="store_true", help="add the rounds to those in the results; with another seed")
     parser.add_argument("--jobs", type=int, default=1, help="frameworks at a time")
     parser.add_argument("--seed", type=int, default=None, help="what all times are drawn from; default random")
     parser.add_argument("--out", type=Path, default=RESULTS)
@@ -131,8 +140,9 @@ def main() -> int:
             tell(f"{name} is not installed: left out")
         with ThreadPoolExecutor(options.jobs) as pool:
             for name, new in zip(there, pool.map(lambda name: apart(name, options, seed), there), strict=True):
-                old = results["frameworks"].get(name, {"cells": {}})
-                results["frameworks"][name] = {**new, "cells": {**old["cells"], **new["cells"]}}
+                old = results["frameworks"].get(name, {"cells": {}})["cells"]
+                cells = {each: joined(old.get(each), cell, add=options.add) for each, cell in new["cells"].items()}
+                results["frameworks"][name] = {**new, "cells": {**old, **cells}}
         results["rows"] = {name: {"group": row.group, "title": row.title} for name, row in ROWS.items()}
         results["on"] = {"torch": torch.__version__, "python": platform.python_version(), "seed of training": SEED}
         options.out.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")

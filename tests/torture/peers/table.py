@@ -162,11 +162,13 @@ def _full(rounds: list[Found]) -> str:
 
 def _stopped(rounds: list[Found]) -> str:
     codes = sorted({each["exit code"] for each in rounds})
-    lost = [
-        each["ended after batch"] - each["newest checkpoint"] for each in rounds if each["variant"] == "nothing lost"
-    ]
-    said = f"exit code {', '.join(map(str, codes))}"
-    return f"{said}; {max(lost)} batches lost" if any(lost) else f"{said}; nothing lost"
+    kept = [each for each in rounds if each["variant"] == "nothing lost"]
+    said = [f"exit code {', '.join(map(str, codes))}"]
+    lost = max(each["ended after batch"] - each["newest checkpoint"] for each in kept)
+    said.append("nothing lost" if all(each["ok"] for each in kept) else f"{lost} batches lost" if lost > 1 else "saved")
+    if lost <= 1 and not all(each["equal"] for each in kept):
+        said.append("what is resumed ends differently")
+    return "; ".join(said)
 
 
 def _two(rounds: list[Found]) -> str:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import runpy
+import signal
 import sys
+import threading
+import time
 from pathlib import Path
 
 from runner.dist.launch import EXIT_CODES, FAILED
@@ -12,8 +15,13 @@ from runner.dist.launch import EXIT_CODES, FAILED
 __all__ = ["main"]
 
 
+INTERVAL = 1.0
+"""Seconds from one look at the launcher to the next."""
+
+
 def main() -> None:
     """Run the command line, and write down how it ended."""
+    threading.Thread(target=_leave_without, args=(os.getppid(),), name="runner-orphan", daemon=True).start()
     code: object = FAILED
     try:
         runpy.run_module("runner", run_name="__main__")
@@ -26,6 +34,13 @@ def main() -> None:
         if folder and Path(folder).is_dir():
             number = code if isinstance(code, int) else FAILED
             Path(folder, os.environ["RANK"]).write_text(str(number), encoding="utf-8")
+
+
+def _leave_without(launcher: int) -> None:
+    """Ask this process to leave when its launcher was killed: nobody else would, and a new one would find it at work."""
+    while os.getppid() == launcher:
+        time.sleep(INTERVAL)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 if __name__ == "__main__":

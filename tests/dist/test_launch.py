@@ -18,6 +18,7 @@ RANK = """
 import os, pathlib, signal, sys, time
 
 def save(number, frame):
+    (folder / f"{os.environ['RANK']}left").touch()
     sys.exit(75)
 
 signal.signal(signal.SIGTERM, save)
@@ -82,6 +83,19 @@ def test_a_signal_reaches_all_ranks_and_their_exit_code_comes_back(start, tmp_pa
     _, errors = launcher.communicate(timeout=60)
     assert launcher.returncode == 75, errors
     assert "rank 0: 75, rank 1: 75" in errors
+
+
+@pytest.mark.slow
+def test_ranks_leave_when_their_launcher_was_killed(start, tmp_path):
+    launcher = start("wait")
+    deadline = time.monotonic() + 240
+    while not all((tmp_path / rank).exists() for rank in "01"):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    launcher.kill()
+    while not all((tmp_path / f"{rank}left").exists() for rank in "01"):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def test_no_process_is_an_error():

@@ -102,7 +102,7 @@ def train(name: str, work_dir: Path, environ: Mapping[str, str]) -> subprocess.C
         cwd=work_dir.parent,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=550,
         check=False,
     )
 

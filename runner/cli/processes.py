@@ -168,7 +168,7 @@ def _refuse_flags_for_starting(launcher: str, instead: str, flags: dict[str, Any
 
 def _tell_rank(launcher: Launcher) -> None:
     """Let this process know its number already, where the launcher has words of its own for it."""
-    if rank() == 0 and "RANK" not in os.environ:
+    if not any(name in os.environ for name in _OWN_NUMBER):
         os.environ.update({key: value for key, value in launcher.environment(os.environ).items() if key == "RANK"})
 
 
@@ -206,10 +206,13 @@ def _say_who_started() -> None:
         )
 
 
+_OWN_NUMBER = ("RANK", "SLURM_PROCID", "OMPI_COMM_WORLD_RANK")
+"""What tells a process its number, by the launchers that are known here."""
+
+
 def rank() -> int:
     """This process's number among those that a launcher started, before they have formed a group."""
-    names = ("RANK", "SLURM_PROCID", "OMPI_COMM_WORLD_RANK")
-    return next((int(os.environ[name]) for name in names if name in os.environ), 0)
+    return next((int(os.environ[name]) for name in _OWN_NUMBER if name in os.environ), 0)
 
 
 def announce_own_code(cfg: Config) -> None:

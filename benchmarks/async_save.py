@@ -48,8 +48,8 @@ class Measure(Hook):
 
     priority = "LOWEST"
 
-    def __init__(self, *, background: bool | None) -> None:
-        self.background = background
+    def __init__(self, *, background: bool | None, every: int = STEPS_BETWEEN) -> None:
+        self.background, self.every = background, every
         self.stalls: list[float] = []
         self.steps: list[float] = []
 
@@ -62,7 +62,7 @@ class Measure(Hook):
         if runner.device.type == "cuda":
             torch.cuda.synchronize()
         self.steps.append(time.perf_counter() - self.started)
-        if self.background is not None and runner.iter % STEPS_BETWEEN == 0:
+        if self.background is not None and runner.iter % self.every == 0:
             started = time.perf_counter()
             runner.save_checkpoint(runner.work_dir, "state.pth", options=SaveOptions(background=self.background))
             self.stalls.append(time.perf_counter() - started)

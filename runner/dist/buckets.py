@@ -20,8 +20,8 @@ def is_rebuilt(model: DistributedDataParallel) -> bool:
     return not (model.find_unused_parameters or model.static_graph)
 
 
-def bucket_order(model: DistributedDataParallel) -> list[str]:
-    """Names of parameters in the order in which they lie in buckets. Every rank calls this between two steps.
+def bucket_order(model: DistributedDataParallel) -> list[list[str]]:
+    """Names of parameters by bucket, in the order in which they lie there. Every rank calls this between two steps.
 
     Args:
         model: DDP's wrapper.
@@ -36,10 +36,10 @@ def bucket_order(model: DistributedDataParallel) -> list[str]:
         return []
     names = {parameter: name for name, parameter in model.module.named_parameters()}
     buckets = model.reducer._get_zeros_like_grad_buckets()  # noqa: SLF001
-    return [names[parameter] for bucket in buckets for parameter in bucket.parameters()]
+    return [[names[parameter] for parameter in bucket.parameters()] for bucket in buckets]
 
 
-def rebuild_buckets(model: DistributedDataParallel, order: Sequence[str]) -> bool:
+def rebuild_buckets(model: DistributedDataParallel, order: Sequence[Sequence[str]]) -> bool:
     """Let DDP deal out its gradients as it did in another launch. Every rank calls this before the first step.
 
     By a backward pass of zeros in which gradients get ready in that order; those that parameters have are dropped.
@@ -54,9 +54,10 @@ def rebuild_buckets(model: DistributedDataParallel, order: Sequence[str]) -> boo
     named = dict(model.module.named_parameters())
     managed = {name for name, parameter in named.items() if parameter.requires_grad}
     managed -= set(getattr(model, "parameters_to_ignore", ()))
-    if set(order) != managed or any(_has_hooks(named[name]) for name in order):
+    flat = [name for bucket in order for name in bucket]
+    if set(flat) != managed or any(_has_hooks(named[name]) for name in flat):
         return False
-    parameters = [named[name] for name in order]
+    parameters = [named[name] for name in flat]
     for parameter in parameters:
         parameter.grad = None
     # The engine goes through what was computed last first.
@@ -69,7 +70,7 @@ def rebuild_buckets(model: DistributedDataParallel, order: Sequence[str]) -> boo
     torch.autograd.backward([nothing])
     for parameter in parameters:
         parameter.grad = None
-    return bucket_order(model) == list(order)
+    return bucket_order(model) == [list(bucket) for bucket in order]
 
 
 def _has_hooks(parameter: torch.nn.Parameter) -> bool:

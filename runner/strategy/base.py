@@ -28,6 +28,7 @@ class Surroundings:
         device: This rank's.
         builder: Builds what the strategy names.
         say: Takes a sentence for the log.
+        warn: Takes a sentence that somebody should read.
         initialize: Lets the model draw its weights, and gives all ranks rank 0's; to be called while they are whole.
             None where the run does that itself, later, or not at all.
         fields: The config's `model_wrapper_cfg`, `find_unused_parameters` and `sync_bn`, for strategies that leave
@@ -37,6 +38,7 @@ class Surroundings:
     device: torch.device
     builder: Builder
     say: Callable[[str], object]
+    warn: Callable[[str], object] = str
     initialize: Callable[[nn.Module], None] | None = None
     fields: Mapping[str, Any] = field(default_factory=dict)
 

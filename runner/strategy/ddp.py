@@ -63,8 +63,8 @@ class DDPStrategy(BaseStrategy):
         self.comm_hook = comm_hook
         self._wrapped: DistributedDataParallel | None = None
         self._compression: Any = None
-        self._order: list[str] = []
-        self._say: Callable[[str], object] = str
+        self._order: list[list[str]] = []
+        self._warn: Callable[[str], object] = str
         self.options = {
             name: value
             for name, value in (
@@ -101,7 +101,7 @@ class DDPStrategy(BaseStrategy):
                 )
             self._compression = register_comm_hook(wrapped, self.comm_hook)
         if isinstance(wrapped, DistributedDataParallel):
-            self._wrapped, self._say = wrapped, around.say
+            self._wrapped, self._warn = wrapped, around.warn
         return wrapped
 
     def state_dict(self) -> dict[str, Any]:
@@ -118,17 +118,19 @@ class DDPStrategy(BaseStrategy):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Send gradients in the order of the saved run, and go on compressing where it was."""
-        order, memory = state_dict.get("order", []), state_dict.get("compression")
+        order, memory = state_dict.get("order"), state_dict.get("compression")
         if self._wrapped is None or not state_dict:
             return
-        as_before = not order or (is_rebuilt(self._wrapped) and rebuild_buckets(self._wrapped, order))
-        if as_before:
-            self._order = order
+        if order is None:
+            as_before = self._wrapped.find_unused_parameters and not self._wrapped.static_graph
         else:
-            self._say(
-                "DDP deals out its gradients in other buckets than the saved run did: the numbers will not be bit-equal"
-            )
-        if memory is not None and self._compression is not None and as_before:
+            as_before = is_rebuilt(self._wrapped) and (not order or rebuild_buckets(self._wrapped, order))
+        if not as_before:
+            anew = ", and what PowerSGD kept is not used" if memory else ""
+            self._warn(f"gradients are packed otherwise than in the saved run: the numbers will not be bit-equal{anew}")
+            return
+        self._order = order or []
+        if memory is not None and self._compression is not None:
             load_memory(self._compression, memory, next(self._wrapped.parameters()).device)
 
     def _wrap(self, model: nn.Module, around: Surroundings) -> nn.Module:

@@ -57,6 +57,10 @@ def test_options_go_into_the_wrapper_that_is_named(tmp_path):
     )
     assert runner.model.detect_anomalous_params
     assert runner.model.static_graph
+    said = []
+    runner.strategy._warn = said.append
+    runner.strategy.load_state_dict({"order": [["head.weight"]], "compression": {"iter": 3}})
+    assert "packed otherwise than in the saved run" in said[0]
     runner.close()
     with pytest.raises(BuildError, match="fp16 has no options; remove random_seed"):
         build(tmp_path, {"type": "DDPStrategy", "comm_hook": {"type": "fp16", "random_seed": 1}})

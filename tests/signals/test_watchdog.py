@@ -81,6 +81,25 @@ def test_a_stopped_rank_is_named(tmp_path: Path) -> None:
     assert ": is in step " in err
 
 
+def test_a_collective_operation_that_waits_in_vain_is_named(tmp_path: Path) -> None:
+    limits = ("env_cfg.dist_cfg.timeout=15", "env_cfg.watchdog.timeout=90")
+    places = ("custom_hooks.1.point=step", "custom_hooks.1.rank=1", "custom_hooks.1.at=6")
+    process = start(tmp_path, *TWO, *(part for each in (*limits, *places) for part in ("-o", each)))
+    pid = pid_at_pause(process, tmp_path)
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        out, err = process.communicate(timeout=150)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    assert process.returncode == 3, out + err
+    assert "error: rank 0: a collective operation has waited for too long, the run hangs\n" in err
+    assert "rank 1 does not answer: its process is stopped or dead\n  rank 0 (process " in err
+    assert ": waited in a collective operation of step " in err
+    (stacks,) = tmp_path.glob("*/hang.txt")
+    assert "in train_step" in stacks.read_text("utf-8")
+
+
 def test_a_worker_that_the_kernel_kills_is_said_so(tmp_path: Path) -> None:
     process = start(tmp_path, "-o", "train_dataloader.num_workers=1", *waiting(15))
     os.kill(pid_at_pause(process, tmp_path), signal.SIGKILL)

@@ -104,6 +104,7 @@ TORCHLESS = [
     ["plugins"],
     ["explain", "wrong-type"],
     ["train", "cfg.yaml", "-o", "model.brokn=init"],
+    ["train", "cfg.yaml", "-o", "launcher=slrum"],
 ]
 
 IN_A_PROCESS = """\

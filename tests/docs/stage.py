@@ -151,9 +151,9 @@ class Stage:
         self.exit_code = run(arguments)
 
     def _run_python(self, arguments: list[str]) -> None:
-        before, sys.argv = sys.argv, arguments
+        before, sys.argv = sys.argv, arguments[arguments[0] == "-m" :]
         try:
-            runpy.run_path(arguments[0], run_name="__main__")
+            (runpy.run_module if arguments[0] == "-m" else runpy.run_path)(sys.argv[0], run_name="__main__")
         finally:
             sys.argv = before
 

@@ -13,6 +13,7 @@ from runner.checkpoint.place import Place, Url, place
 from runner.checkpoint.saver import SaveOptions, agree
 from runner.checkpoint.store import NON_FINITE, note_latest_checkpoint
 from runner.errors import BuildError, NonFiniteError, SaveError, StorageError
+from runner.file_names import stay_inside
 from runner.hooks.best import GREATER_KEYS, LESS_KEYS, Best, Rule, find_metric, infer_rule
 from runner.hooks.clock import SharedClock
 from runner.hooks.hook import Hook
@@ -135,9 +136,9 @@ class CheckpointHook(Hook):
 
     def before_run(self, runner: Runner) -> None:
         """Find the folder; from here on the run reads and writes its checkpoints there."""
-        folder = place(Path(runner.work_dir).absolute())
+        folder: Place = Path(runner.work_dir).absolute()
         if self.out_dir:
-            folder = place(self.out_dir) / folder.name
+            folder = place(self.out_dir) / folder.resolve().name
             folder = folder if isinstance(folder, Url) else folder.absolute()
         self._folder = folder
         self._store = runner.store = runner.open_store(folder, self.backend_args)
@@ -487,6 +488,7 @@ class CheckpointHook(Hook):
         return str(self._folder / self.filename_tmpl.format(step))
 
     def _check(self) -> None:
+        stay_inside("CheckpointHook", "filename_tmpl", self.filename_tmpl)
         if self.filename_tmpl.count("{}") != 1 or Path(self.filename_tmpl).name != self.filename_tmpl:
             raise BuildError(
                 f"CheckpointHook: filename_tmpl is {self.filename_tmpl!r}; it is a file's name with one {{}} for the "

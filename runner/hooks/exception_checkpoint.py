@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from runner.errors import CheckpointError
+from runner.file_names import stay_inside
 from runner.hooks.hook import Hook
 from runner.optim import OptimWrapperDict
 
@@ -31,7 +32,7 @@ class ExceptionCheckpointHook(Hook):
     priority = "LOWEST"
 
     def __init__(self, filename_tmpl: str = "exception_iter_{}.pth") -> None:
-        self.filename_tmpl = filename_tmpl
+        self.filename_tmpl = stay_inside("ExceptionCheckpointHook", "filename_tmpl", filename_tmpl)
 
     def on_exception(self, runner: Runner, exception: BaseException) -> None:
         """Save, where that is safe."""

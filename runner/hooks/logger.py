@@ -225,7 +225,7 @@ class LoggerHook(Hook):
         runner.visualizer.close()
         if self.out_dir is not None and runner.rank == 0:
             backend = get_file_backend(self.out_dir, backend_args=self.backend_args)
-            self._copy_logs(runner, backend, backend.join_path(self.out_dir, Path(runner.work_dir).name))
+            self._copy_logs(runner, backend, backend.join_path(self.out_dir, Path(runner.work_dir).resolve().name))
 
     def _clear_progress(self, runner: Runner) -> None:
         if self._progress is not None:

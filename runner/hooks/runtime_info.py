@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from runner.hooks.hook import Hook
+from runner.masking import mask_texts
 from runner.optim import OptimWrapper
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ class RuntimeInfoHook(Hook):
         hub.update_info("max_iters", runner.max_iters)
         metainfo = _metainfo(runner, runner.train_dataloader)
         if metainfo is not None:
-            hub.update_info("dataset_meta", metainfo)
+            hub.update_info("dataset_meta", mask_texts(metainfo))
 
     def after_train(self, runner: Runner) -> None:
         """The training is over."""

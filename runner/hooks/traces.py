@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
+from runner.file_names import stay_inside
 from runner.kinds import Interval
 
 if TYPE_CHECKING:
@@ -106,8 +107,9 @@ class TbTrace(TraceHandler):
     def __init__(
         self, dir_name: str = "tf_tracing_logs", worker_name: str | None = None, use_gzip: bool = False
     ) -> None:
-        self.dir_name = dir_name
-        self.worker_name = worker_name
+        is_elsewhere = Path(dir_name).is_absolute()
+        self.dir_name = dir_name if is_elsewhere else stay_inside("TbTrace", "dir_name", dir_name)
+        self.worker_name = worker_name and stay_inside("TbTrace", "worker_name", worker_name)
         self.use_gzip = use_gzip
 
     def __call__(self, profile: torch.profiler.profile) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import numpy as np
 import torch
 
+from runner.file_names import stay_inside
 from runner.logging.line_file import LineFile
 from runner.visualization.png import encode_png
 
@@ -170,9 +171,9 @@ class LocalVisBackend(BaseVisBackend):
             raise ValueError(f"LocalVisBackend: config_save_file must end with .yaml or .yml, got {config_save_file!r}")
         if Path(scalar_save_file).suffix != ".json":
             raise ValueError(f"LocalVisBackend: scalar_save_file must end with .json, got {scalar_save_file!r}")
-        self.img_save_dir = img_save_dir
-        self.config_save_file = config_save_file
-        self.scalar_save_file = scalar_save_file
+        self.img_save_dir = stay_inside("LocalVisBackend", "img_save_dir", img_save_dir)
+        self.config_save_file = stay_inside("LocalVisBackend", "config_save_file", config_save_file)
+        self.scalar_save_file = stay_inside("LocalVisBackend", "scalar_save_file", scalar_save_file)
         self._files: dict[str, LineFile] = {}
 
     @property
@@ -244,7 +245,7 @@ class LocalVisBackend(BaseVisBackend):
     def _file(self, name: str) -> LineFile:
         file = self._files.get(name)
         if file is None:
-            file = self._files[name] = LineFile(self.folder / name)
+            file = self._files[name] = LineFile(self.folder / stay_inside("LocalVisBackend", "file_path", name))
         return file
 
     def close(self) -> None:

@@ -28,6 +28,7 @@ from runner.validation.rules.logs import backend_twice, log_pattern, log_twice, 
 from runner.validation.rules.loops import oom_split, type_and_by_epoch
 from runner.validation.rules.milestones import scheduler_milestones
 from runner.validation.rules.monitors import metric_direction, metric_without_validation, unknown_metric
+from runner.validation.rules.names import leaves_work_dir
 from runner.validation.rules.optimizers import custom_key_pattern, optimizer_arguments, optimizer_name
 from runner.validation.rules.paths import path_not_found
 from runner.validation.rules.periods import scheduler_arguments, scheduler_period
@@ -70,6 +71,7 @@ RULES: tuple[Callable[[Context], Iterator[Problem]], ...] = (
     profiler_window,
     nothing_to_go_back_to,
     remote_checkpoints,
+    leaves_work_dir,
     unknown_storage,
     endless_sampler,
     batch_sampler_overrides,

@@ -3,7 +3,8 @@
 The map of the house, from a text to a trained model:
 
 - `errors`: the exceptions, and `Problem` and `Location`, what is said about a mistake
-- `kinds`: the roles that a component can play; `masking`: what the environment brought in, kept out of texts
+- `kinds`: the roles that a component can play; `masking`: what the environment brought in, kept out of texts;
+  `file_names`: names of files from a config
 - `config`: text to `Config`, each value with its origin; `config.layout`: a text in order (`runner format`)
 - `plugin`: who provides what; `registry` is MMEngine's face on it
 - `signature`: a constructor, read from its source, to parameters
@@ -13,7 +14,8 @@ The map of the house, from a text to a trained model:
 
 Above this line nothing imports torch. Below it:
 
-- `runner`: `Runner`, which holds the built parts and runs the loops; `flexible`: MMEngine's other name for it
+- `runner`: `Runner`, which holds the built parts and runs the loops, `setup`: what it stands in; `flexible`: MMEngine's
+  other name for it
 - `build`: resolves a type into a class and builds it, `conversion`: what a config's value becomes for it; `assemble`: the
   parts of a run from their top-level fields
 - `custom_imports`: the user's own files beside a config; `environment`: what surrounds a run; `hub`: configs that packages

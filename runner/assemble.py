@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import nn
@@ -32,14 +33,18 @@ from runner.strategy.base import Surroundings
 
 if TYPE_CHECKING:
     from runner.build import Builder
+    from runner.config import Config
+    from runner.loops import EvaluationLoop, TrainLoop
     from runner.runner import Runner
 
 __all__ = [
     "DEFAULT_HOOKS",
+    "arguments",
     "check_triples",
     "checkpoint_activations",
     "compile_step",
     "dataloader",
+    "evaluation_loop",
     "evaluator",
     "hooks",
     "init_weights",
@@ -48,8 +53,10 @@ __all__ = [
     "optim_wrapper",
     "param_schedulers",
     "register_hook",
+    "require_weights",
     "scale_lr",
     "strategy",
+    "train_loop",
     "train_loop_type",
     "wrapped_model",
 ]
@@ -63,6 +70,19 @@ DEFAULT_HOOKS: dict[str, dict[str, Any]] = {
     "checkpoint": {"type": "CheckpointHook", "interval": 1},
 }
 """What every run has, in the order in which hooks of equal priority are called."""
+
+
+def arguments(config: Config, known: Collection[str]) -> dict[str, Any]:
+    """A Runner's arguments from a config: what is no argument is read elsewhere, or null, or validation has refused it.
+
+    Args:
+        config: The config.
+        known: The names of the constructor's parameters.
+    """
+    data = {name: value for name, value in config.to_dict().items() if name in known}
+    if data.get("work_dir") is None:
+        data["work_dir"] = f"work_dirs/{PurePath(config.filename).stem if config.filename else 'run'}"
+    return data
 
 
 def check_triples(fields: Mapping[str, Any]) -> None:
@@ -152,7 +172,6 @@ def wrapped_model(
         device=runner.device,
         builder=runner.builder,
         say=runner.logger.info,
-        warn=runner.logger.warning,
         initialize=initialize if runner.strategy.initializes and trains else None,
         fields={name: fields[name] for name in ("model_wrapper_cfg", "find_unused_parameters", "sync_bn")},
     )
@@ -277,6 +296,45 @@ def register_hook(runner: Runner, cfg: Hook | Mapping[str, Any], path: Path) -> 
     runner.hooks.add(runner.builder.build("hook", cfg, path), priority)
 
 
+def train_loop(runner: Runner, cfg: Any) -> TrainLoop:
+    """Build the training loop.
+
+    Raises:
+        BuildError: There is none; or `by_epoch` and `type` are both given.
+    """
+    if cfg is None:
+        raise BuildError("there is no training loop: give train_cfg, train_dataloader and optim_wrapper")
+    cfg = train_loop_type(cfg) if isinstance(cfg, Mapping) else cfg
+    return _loop(runner, cfg, ("train_cfg",), dataloader=runner.train_dataloader)  # type: ignore[no-any-return]  # as its kind says
+
+
+def evaluation_loop(
+    runner: Runner, mode: Literal["val", "test"], cfg: Any, loader: Any, measure: Any
+) -> EvaluationLoop:
+    """Build the loop of validations or tests.
+
+    Args:
+        runner: The runner.
+        mode: Which.
+        cfg: The loop, or its mapping.
+        loader: Its loader, or the mapping of one.
+        measure: Its evaluator, or what to build one from.
+    """
+    if isinstance(cfg, Mapping):
+        cfg = {"type": {"val": "ValLoop", "test": "TestLoop"}[mode], **cfg}
+    return _loop(runner, cfg, (f"{mode}_cfg",), dataloader=loader, evaluator=measure)  # type: ignore[no-any-return]  # as above
+
+
+def _loop(runner: Runner, cfg: Any, path: Path, **more: Any) -> Any:
+    if not isinstance(cfg, Mapping):
+        return cfg
+    loop = runner.builder.build("loop", cfg, path, runner=runner, **more)
+    metainfo = getattr(getattr(loop.dataloader, "dataset", None), "metainfo", None)
+    if metainfo is not None:
+        runner.visualizer.dataset_meta = metainfo
+    return loop
+
+
 def train_loop_type(cfg: Mapping[str, Any]) -> dict[str, Any]:
     """Write a loop's mapping with `by_epoch` as one with `type`.
 
@@ -290,6 +348,20 @@ def train_loop_type(cfg: Mapping[str, Any]) -> dict[str, Any]:
         by_epoch = cfg.pop("by_epoch", "max_iters" not in cfg)
         cfg["type"] = "EpochBasedTrainLoop" if by_epoch else "IterBasedTrainLoop"
     return cfg
+
+
+def require_weights(strategy: BaseStrategy) -> None:
+    """Refuse to train a model that was built without weights, and given none.
+
+    Raises:
+        BuildError: The strategy asked for that.
+    """
+    if strategy.needs_checkpoint:
+        raise BuildError(
+            "strategy.skip_init_weights leaves the model without weights until some are loaded; set load_from, or "
+            "resume from a checkpoint that is there",
+            path=("strategy", "skip_init_weights"),
+        )
 
 
 def optim_wrapper(runner: Runner, cfg: OptimWrapper | Mapping[str, Any]) -> OptimWrapper:
@@ -375,6 +447,8 @@ def scale_lr(runner: Runner, cfg: Mapping[str, Any] | None) -> None:
             "enabled, and the loader's batch sampler does not tell its batch_size", path=("auto_scale_lr",)
         )
     ratio = runner.data_world_size * batch_size / cfg["base_batch_size"]
-    runner.logger.info(f"learning rates are scaled by {ratio:g}: {runner.data_world_size} x {batch_size} samples a step")
+    runner.logger.info(
+        f"learning rates are scaled by {ratio:g}: {runner.data_world_size} x {batch_size} samples a step"
+    )
     assert runner.optim_wrapper is not None
     runner.optim_wrapper.scale_lr(ratio)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import inspect
-import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, Literal
 
 from torch import nn
@@ -13,26 +11,25 @@ from torch.utils.data import DataLoader
 
 from runner import assemble, dist
 from runner.build import Builder
-from runner.checkpoint import CheckpointStore, snapshot
+from runner.checkpoint import snapshot
 from runner.checkpoint.lock import exclusive
-from runner.checkpoint.place import Place, place
-from runner.checkpoint.saver import SaveOptions, Saver
+from runner.checkpoint.place import place
+from runner.checkpoint.saver import SaveOptions
 from runner.config import Config
 from runner.custom_imports import run_custom_imports
-from runner.dataset import Streams, set_random_seed
-from runner.device import resolve_device
 from runner.dist.ddp import is_model_wrapper
-from runner.dist.launcher import Launcher, in_force
-from runner.environment import AutoScaleLR, EnvCfg, Randomness, apply_env_cfg, collect_env
+from runner.dist.launcher import Launcher
+from runner.environment import AutoScaleLR, EnvCfg, Randomness
 from runner.errors import BuildError, GoBack
 from runner.evaluator import Evaluator
 from runner.hooks import Hook, HookList
-from runner.logging import LogProcessor, MessageHub, MMLogger
-from runner.loops import BaseLoop, EvaluationLoop, TrainLoop
+from runner.logging import LogProcessor
+from runner.loops import EvaluationLoop, TrainLoop
 from runner.loops.interruption import pick_up
 from runner.model import BaseDataPreprocessor
 from runner.optim import OptimWrapper
 from runner.optim.scheduler import _ParamScheduler
+from runner.setup import Setup
 from runner.strategy import BaseStrategy
 from runner.visualization import Visualizer
 
@@ -41,7 +38,7 @@ __all__ = ["Runner"]
 _FINISHING: dict[str, Literal["iter", "epoch"]] = {"after_train_iter": "iter", "after_train_epoch": "epoch"}
 
 
-class Runner:
+class Runner(Setup):
     """Trains, validates and tests one model.
 
     Each part is given built, or as the mapping to build it from. `train_dataloader`, `train_cfg` and `optim_wrapper` go
@@ -155,16 +152,10 @@ class Runner:
         self._set_up_logging(log_level, log_processor, visualizer)
         self.load_from = load_from
         self._resume = resume
-        self._has_loaded = False
-        self._initialized = False
-        self._resumed = False
-        self._is_ready = False
-        self._is_training = False
-        self.train_dataloader, self.val_dataloader, self.test_dataloader = (
-            train_dataloader,
-            val_dataloader,
-            test_dataloader,
-        )
+        self._has_loaded = self._initialized = self._resumed = False
+        self._is_ready = self._is_training = False
+        self.train_dataloader, self.val_dataloader = train_dataloader, val_dataloader
+        self.test_dataloader = test_dataloader
         self._train_loop: TrainLoop | None = None
         self._val_loop: EvaluationLoop | None = None
         self._test_loop: EvaluationLoop | None = None
@@ -176,8 +167,6 @@ class Runner:
         assemble.hooks(self, default_hooks, custom_hooks)
         self.dump_config()
         self.streams.capture()
-
-    # ---- construction ------------------------------------------------------------------------------------------------
 
     @classmethod
     def from_cfg(cls, cfg: Config | dict[str, Any], *, device: str = "auto") -> Runner:
@@ -198,93 +187,10 @@ class Runner:
         named = config.get("runner_type")
         if named is not None and cls is Runner:
             cls, _ = Builder(scope=config.get("default_scope")).resolve("runner", {"type": named})  # type: ignore[assignment]  # noqa: PLW0642 - the class that the config names
-        data = config.to_dict()
-        # What is no argument is read elsewhere (`vars`, `custom_imports`), or null, or validation has refused it.
         known = {*inspect.signature(cls).parameters, *inspect.signature(Runner).parameters}
-        data = {name: value for name, value in data.items() if name in known}
-        if data.get("work_dir") is None:
-            stem = Path(config.filename).stem if config.filename else "run"
-            data["work_dir"] = f"work_dirs/{stem}"
-        return cls(**data, cfg=config, device=device)
-
-    def _set_up_processes(self, launcher: str | dict[str, Any] | Launcher, env_cfg: EnvCfg, device: str) -> None:
-        apply_env_cfg(env_cfg)
-        self.env_cfg = env_cfg
-        self.mp_start_method = env_cfg.get("mp_cfg", {}).get("mp_start_method", "fork")
-        self.launcher, found = in_force(launcher, scope=self.default_scope)
-        self._joined_group = found.joins and not dist.is_distributed()
-        if self._joined_group:
-            dist.init_dist(found, **env_cfg.get("dist_cfg", {}))
-        self.rank, self.world_size = dist.get_rank(), dist.get_world_size()
-        self.distributed = dist.is_distributed()
-        self.device = resolve_device(device)
-
-    def _set_up_randomness(self, randomness: Randomness) -> None:
-        seed = randomness.get("seed")
-        self.seed: int = dist.sync_random_seed() if seed is None else seed
-        self.deterministic = randomness.get("deterministic", False)
-        diff_rank_seed = randomness.get("diff_rank_seed", False)
-        set_random_seed(self.seed, deterministic=self.deterministic, diff_rank_seed=diff_rank_seed)
-        self.streams = Streams(self.seed, self.data_rank, self.device)
-
-    def _set_up_folders(self, work_dir: str, experiment_name: str | None) -> None:
-        stamp = [time.strftime("%Y%m%d_%H%M%S")]
-        dist.broadcast_object_list(stamp)
-        self.timestamp = stamp[0]
-        self.work_dir = str(Path(work_dir).absolute())
-        self.log_dir = str(Path(self.work_dir, self.timestamp))
-        if dist.is_main_process():
-            try:
-                Path(self.log_dir).mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise BuildError(
-                    f"{self.log_dir} can't be made: {error.strerror}; give this user the right to write there, or set "
-                    "another work_dir",
-                    path=("work_dir",),
-                ) from None
-        dist.barrier()
-        stem = Path(self.cfg.filename).stem if self.cfg.filename else None
-        self.experiment_name = "_".join(part for part in (experiment_name or stem, self.timestamp) if part is not None)
-
-    def _set_up_logging(self, log_level: str, log_processor: Any, visualizer: Any) -> None:
-        self.logger = MMLogger(
-            self.experiment_name,
-            log_file=str(Path(self.log_dir, f"{self.timestamp}.log")),
-            log_level=log_level,
-            file_mode="a",  # a second launch in the same second shares the folder
-        )
-        self.store = self.open_store(Path(self.work_dir))
-        self.saver = Saver()
-        self.message_hub = MessageHub(self.experiment_name)
-        self.log_processor: LogProcessor = self.builder.build("log_processor", log_processor or {}, ("log_processor",))
-        self.visualizer: Visualizer = self.builder.build(
-            "visualizer",
-            visualizer if visualizer is not None else {"vis_backends": [{"type": "LocalVisBackend"}]},
-            ("visualizer",),
-            save_dir=self.log_dir,
-        )
-        self.logger.debug("\n".join(["environment", *(f"  {key}: {value}" for key, value in collect_env().items())]))
-
-    def close(self) -> None:
-        """Close the log and the visualizer's backends, and leave the process group if this Runner joined it."""
-        for failure in self.saver.close():
-            self.logger.error(str(failure))
-        self.visualizer.close()
-        self.logger.close()
-        if self._joined_group:
-            dist.destroy()
+        return cls(**assemble.arguments(config, known), cfg=config, device=device)
 
     # ---- what hooks and loops use ------------------------------------------------------------------------------------
-
-    @property
-    def data_rank(self) -> int:
-        """Number of this process's share of the data: ranks that compute layers together have the same."""
-        return dist.get_data_rank()
-
-    @property
-    def data_world_size(self) -> int:
-        """Number of shares that the data is dealt out in."""
-        return dist.get_data_world_size()
 
     @property
     def unwrapped_model(self) -> nn.Module:
@@ -320,11 +226,7 @@ class Runner:
     def train_loop(self) -> TrainLoop:
         """The training loop, built when it is first asked for."""
         if self._train_loop is None:
-            cfg = self._fields["train_cfg"]
-            if cfg is None:
-                raise BuildError("there is no training loop: give train_cfg, train_dataloader and optim_wrapper")
-            cfg = assemble.train_loop_type(cfg) if isinstance(cfg, Mapping) else cfg
-            self._train_loop = self._build_loop(cfg, self.train_dataloader, ("train_cfg",))
+            self._train_loop = assemble.train_loop(self, self._fields["train_cfg"])
             self.train_dataloader = self._train_loop.dataloader
         return self._train_loop
 
@@ -332,9 +234,8 @@ class Runner:
     def val_loop(self) -> EvaluationLoop | None:
         """The validation loop, None for a run without one."""
         if self._val_loop is None and self._fields["val_cfg"] is not None:
-            cfg = {"type": "ValLoop", **self._fields["val_cfg"]}
-            self._val_loop = self._build_loop(
-                cfg, self.val_dataloader, ("val_cfg",), evaluator=self._fields["val_evaluator"]
+            self._val_loop = assemble.evaluation_loop(
+                self, "val", self._fields["val_cfg"], self.val_dataloader, self._fields["val_evaluator"]
             )
             self.val_dataloader = self._val_loop.dataloader
         return self._val_loop
@@ -343,21 +244,11 @@ class Runner:
     def test_loop(self) -> EvaluationLoop | None:
         """The test loop, None for a run without one."""
         if self._test_loop is None and self._fields["test_cfg"] is not None:
-            cfg = {"type": "TestLoop", **self._fields["test_cfg"]}
-            self._test_loop = self._build_loop(
-                cfg, self.test_dataloader, ("test_cfg",), evaluator=self._fields["test_evaluator"]
+            self._test_loop = assemble.evaluation_loop(
+                self, "test", self._fields["test_cfg"], self.test_dataloader, self._fields["test_evaluator"]
             )
             self.test_dataloader = self._test_loop.dataloader
         return self._test_loop
-
-    def _build_loop(self, cfg: Any, dataloader: Any, path: Any, **more: Any) -> Any:
-        if isinstance(cfg, BaseLoop):
-            return cfg
-        loop = self.builder.build("loop", cfg, path, runner=self, dataloader=dataloader, **more)
-        metainfo = getattr(getattr(loop.dataloader, "dataset", None), "metainfo", None)
-        if metainfo is not None:
-            self.visualizer.dataset_meta = metainfo
-        return loop
 
     def build_dataloader(self, dataloader: DataLoader[Any] | dict[str, Any]) -> DataLoader[Any]:
         """Build a loader whose fetches are keyed, from a mapping or from the user's own loader."""
@@ -456,12 +347,8 @@ class Runner:
             assemble.checkpoint_activations(self.unwrapped_model, self._fields["activation_checkpointing"])
             assemble.log_size(self)
         self._load_or_resume()
-        if self.strategy.needs_checkpoint and not (self._resumed or self._has_loaded):
-            raise BuildError(
-                "strategy.skip_init_weights leaves the model without weights until some are loaded; set load_from, or "
-                "resume from a checkpoint that is there",
-                path=("strategy", "skip_init_weights"),
-            )
+        if not (self._resumed or self._has_loaded):
+            assemble.require_weights(self.strategy)
         if self._is_training:
             self._is_training = False
             pick_up(self)
@@ -520,24 +407,6 @@ class Runner:
 
     # ---- checkpoints -------------------------------------------------------------------------------------------------
 
-    def open_store(self, folder: Place, backend_args: Mapping[str, Any] | None = None) -> CheckpointStore:
-        """Return what reads and writes the checkpoints of a folder for this run.
-
-        Args:
-            folder: The folder, or its address.
-            backend_args: For an address: what the store's driver needs.
-        """
-        staging = Path(self.work_dir, ".upload")
-        return CheckpointStore(folder, self.logger.warning, backend_args=backend_args, staging=staging)
-
-    def _find_checkpoint(self) -> Place | None:
-        """What the field `resume` means; what is found in `work_dir` too where checkpoints go elsewhere."""
-        found = self.store.find(self._resume, self.load_from)
-        work_dir = Path(self.work_dir)
-        if found is None and self.store.folder != work_dir:
-            found = self.store.beside(work_dir).find(self._resume, self.load_from)
-        return found
-
     def _load_or_resume(self, *, weights_only: bool = False) -> None:
         """Load what the fields ask for, where nothing was loaded yet."""
         wants_to_resume = self._resume is not False
@@ -553,9 +422,6 @@ class Runner:
             self.resume(str(found))
         else:
             self.load_checkpoint(str(found))
-
-    def _weights(self) -> str | Place | None:
-        return None if self.load_from is None else self.store.named(str(self.load_from)) or self.load_from
 
     def load_checkpoint(
         self,
@@ -630,10 +496,3 @@ class Runner:
             meta=meta or {},
             options=options or SaveOptions(),
         )
-
-    def dump_config(self) -> None:
-        """Write the composed config into the work directory, with references in place of what the environment gave."""
-        self.visualizer.add_config(self.cfg)
-        if dist.is_main_process() and self.cfg:
-            stem = Path(self.cfg.filename).stem if self.cfg.filename else self.timestamp
-            self.cfg.dump(str(Path(self.work_dir, f"{stem}.yaml")))

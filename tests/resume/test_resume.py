@@ -14,14 +14,14 @@ import torch
 
 from runner import read_scalars
 
-PROJECT = Path(__file__).parent / "project"
+CONFIG = Path(__file__).parents[1] / "signals" / "project" / "killed.yaml"
 TIMES = {"time", "data_time", "memory"}
 LAST_ITER = 60
 
 
 def train(work_dir: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "runner", "train", str(PROJECT / "cfg.yaml"), "--work-dir", str(work_dir), *arguments],
+        [sys.executable, "-m", "runner", "train", str(CONFIG), "--work-dir", str(work_dir), *arguments],
         capture_output=True,
         text=True,
         timeout=300,

@@ -55,7 +55,7 @@ def launch(tmp_path, monkeypatch):
 
     def launch(backend, *, halt_at=None, resume=False, work_dir="work", stamp=None, **fields):
         stamp = stamp or f"2026010{next(numbers)}_000000"
-        monkeypatch.setattr("runner.runner.time.strftime", lambda *_: stamp)
+        monkeypatch.setattr("runner.setup.time.strftime", lambda *_: stamp)
         data = TensorDataset(*torch.randn(2, 8, 2, generator=torch.Generator().manual_seed(0))[:, :, :2].unbind())
         loader = DataLoader(TensorDataset(data.tensors[0], data.tensors[1][:, :1]), batch_size=4)
         runner = Runner(

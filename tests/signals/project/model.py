@@ -1,9 +1,10 @@
-"""A model and a data set that draw from every generator, and a hook that makes chosen places of the run take long."""
+"""A model and a data set that draw from every generator, and hooks that make places of the run long, or its end."""
 
 from __future__ import annotations
 
 import os
 import random
+import signal
 import time
 from pathlib import Path
 from typing import Any, Literal
@@ -123,6 +124,30 @@ class PauseHook(Hook):
     def after_val_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
         if batch_idx == 3:
             self._pause(runner, "val", runner.iter)
+
+
+@HOOKS.register_module()
+class KillHook(Hook):
+    """Ends the process as a kernel short of memory would.
+
+    Args:
+        at: The iteration, counted from 1 over the whole run, at whose end it happens; 0 never.
+        point: After the iteration's hooks, or after those of the epoch that it ends.
+    """
+
+    priority = "LOWEST"
+
+    def __init__(self, at: int = 0, point: Literal["iter", "epoch"] = "iter") -> None:
+        self.at = at
+        self.point = point
+
+    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
+        if self.point == "iter" and runner.iter + 1 == self.at:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def after_train_epoch(self, runner: Runner) -> None:
+        if self.point == "epoch" and runner.iter == self.at:
+            os.kill(os.getpid(), signal.SIGKILL)
 
 
 def pause(file: Path, seconds: float = 0.5) -> None:

@@ -109,6 +109,7 @@ ALLOWED_LOOKUPS = {
     ("dataset/dataloader.py", "DataLoader.__init__", "getattr(self, name)"): "names from a table",
     ("dataset/fetch.py", "_Face.__getattr__", "getattr(self.dataset, name)"): "a face of a dataset",
     ("dataset/subset.py", "Head.__getattr__", "getattr(self.dataset, name)"): "a face of a dataset",
+    ("masking.py", "_Masked.__getattr__", "getattr(self._stream, name)"): "a face of an output stream",
     ("hooks/dispatch.py", "HookList.at", "getattr(hook, point)"): "a point of the run, on a hook",
     ("hooks/hook.py", "overrides", "getattr(hook, point, None)"): "as above",
     ("hooks/hook.py", "overrides", "getattr(Hook, point, None)"): "as above",

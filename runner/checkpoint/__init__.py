@@ -2,6 +2,7 @@
 
 - `format.py`: what a checkpoint may hold
 - `store.py`, `index.py`: a folder of checkpoints that survives kills, full disks and flipped bits
+- `storage.py`, `remote.py`, `place.py`: where that folder may be: a file system, or a remote store
 - `loader.py`, `inert.py`: reading, our own and foreign ones, without running anything
 - `weights.py`: weights into a model
 - `snapshot.py`: a run as a checkpoint, and back

@@ -18,11 +18,20 @@ from pathlib import Path
 import pytest
 import torch
 
+from runner import masking
+
 RANK_PROCESS = Path(__file__).with_name("rank_process.py")
 SKIPPED = 77
 
 # The machines that run the tests have few cores, and several processes at work on each.
 torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_to_hide():
+    """What one test's config took from the environment is not masked in another's output."""
+    yield
+    masking._references.clear()
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import resource
 import signal
@@ -69,6 +70,7 @@ def save_on_a_full_disk(folder, log, limit):
 def save_without_permission(folder, log):
     os.chdir(folder)  # the folders above it need not let another user in
     stream = log.open("w")
+    torch.save({}, io.BytesIO())  # what it imports when first called may lie where another user can't read
     if os.getuid() == 0:  # whom modes do not hinder
         os.setgid(65534)
         os.setuid(65534)

@@ -7,7 +7,7 @@ shares.py    which samples of which shards each reader takes
 shards.py    where shards lie, and how many samples they hold
 records.py   reading the samples of one shard, from any byte on
 decoding.py  bytes to images, numbers and text
-index.py     counts the samples of shards: python -m runner_streaming.index
+index.py     counts the samples of shards: python -m runner_streaming
 errors.py    what can go wrong with shards
 """
 

@@ -75,7 +75,7 @@ class TarShards(IterableDataset[Any]):
         if None in counts:
             raise TypeError(
                 "TarShards has no length, since how many samples the shards hold is not known; give an index "
-                "(python -m runner_streaming.index writes one) as `shards`, or train by iterations"
+                "(python -m runner_streaming writes one) as `shards`, or train by iterations"
             )
         return sum(samples for samples in counts if samples is not None)
 

@@ -1,6 +1,6 @@
 """Counts the samples of shards, and writes that down beside them.
 
-    python -m runner_streaming.index 'data/train-*.tar' --out data/train.json
+    python -m runner_streaming 'data/train-*.tar' --out data/train.json
 
 The headers of every shard are read for it, once. The format is that of webdataset's index files: `shardlist` with `url`
 and `nsamples`.
@@ -50,15 +50,9 @@ def write_index(shards: str | Sequence[str], out: str) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Count and write, from the command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m runner_streaming.index", description=str(__doc__).partition("\n")[0]
-    )
+    parser = argparse.ArgumentParser(prog="python -m runner_streaming", description=str(__doc__).partition("\n")[0])
     parser.add_argument("shards", nargs="+", help="paths or URLs of tar files; braces and wildcards in quotes")
     parser.add_argument("--out", required=True, help="where the index is written, beside the shards")
     given = parser.parse_args(arguments)
     samples = write_index(given.shards, given.out)
     sys.stdout.write(f"{given.out}: {samples} samples\n")
-
-
-if __name__ == "__main__":
-    main()

@@ -82,7 +82,7 @@ def _of_index(url: str) -> list[Shard]:
     except (ValueError, KeyError, TypeError) as error:
         raise ShardError(
             f"{url}: this is no index of shards ({type(error).__name__}: {error}); it is JSON with a 'shardlist' of "
-            "'url' and 'nsamples': python -m runner_streaming.index writes one"
+            "'url' and 'nsamples': python -m runner_streaming writes one"
         ) from error
     folder = posixpath.dirname(url)
     return [Shard(each if "://" in each else posixpath.join(folder, each), samples) for each, samples in told]

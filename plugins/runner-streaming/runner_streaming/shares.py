@@ -59,7 +59,7 @@ def share(shards: Sequence[Shard], reader: Reader, *, shuffle: bool, endless: bo
     if reader.world_size > 1 and not endless:
         raise ShardError(
             f"{reader.world_size} ranks are to have as many batches each, and how many samples the shards hold is not known: "
-            "write an index (python -m runner_streaming.index) and give it as `shards`, or train by iterations with `endless: true`"
+            "write an index (python -m runner_streaming) and give it as `shards`, or train by iterations with `endless: true`"
         )
     if endless and len(shards) < readers:
         raise ShardError(

@@ -47,9 +47,10 @@ NAMES = {
     "runner.dist": """
         Group Job Launcher all_gather all_gather_object all_reduce all_reduce_dict all_reduce_params barrier broadcast
         broadcast_object_list cast_data_device collect_results collect_results_cpu collect_results_gpu
-        destroy gather gather_object get_backend get_comm_device get_data_device get_default_group
-        get_dist_info get_local_group get_local_rank get_local_size get_rank get_world_size infer_launcher
-        init_dist init_local_group is_distributed is_main_process joins_group master_only sync_random_seed
+        destroy gather gather_object get_backend get_comm_device get_data_device get_data_info get_data_rank
+        get_data_world_size get_default_group get_dist_info get_local_group get_local_rank get_local_size get_rank
+        get_tensor_parallel_size get_world_size infer_launcher init_dist init_local_group is_distributed
+        is_main_process joins_group master_only set_tensor_parallel_size sync_random_seed
     """,
     "runner.errors": """
         BuildError CheckpointError ConfigError DamagedCheckpoint GoBack LaunchError Location LossSpikeError NonFiniteError Path PluginError Problem

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal, TypedDict
+from typing import Annotated, Any, Literal, TypedDict
 
 import numpy as np
 from torch import Tensor
@@ -88,19 +88,24 @@ def _waited(future: Future[Tensor]) -> Future[Tensor]:
     return future
 
 
-_TENSORS: Final = ("error_dict", "p_memory_dict", "q_memory_dict")
-_COUNTS: Final = ("iter", "total_numel_before_compression", "total_numel_after_compression", "next_stats_report")
-
-
 def memory_of(state: Any) -> dict[str, Any]:
     """What PowerSGD keeps on this rank, as plain data: by bucket what it left out and the last factors; its generator.
 
     Args:
         state: As `register_comm_hook` returned it.
     """
-    memory: dict[str, Any] = {name: getattr(state, name) for name in _COUNTS}
-    for name in _TENSORS:
-        memory[name] = {bucket: tensor.detach().cpu() for bucket, tensor in getattr(state, name).items()}
+    memory: dict[str, Any] = {
+        "iter": state.iter,
+        "total_numel_before_compression": state.total_numel_before_compression,
+        "total_numel_after_compression": state.total_numel_after_compression,
+        "next_stats_report": state.next_stats_report,
+    }
+    for name, kept in (
+        ("error", state.error_dict),
+        ("p_memory", state.p_memory_dict),
+        ("q_memory", state.q_memory_dict),
+    ):
+        memory[name] = {bucket: tensor.detach().cpu() for bucket, tensor in kept.items()}
     kind, keys, *rest = state.rng.get_state(legacy=True)
     return {**memory, "generator": [kind, keys.tolist(), *rest]}
 
@@ -113,9 +118,13 @@ def load_memory(state: Any, memory: dict[str, Any], device: Any) -> None:
         memory: What was kept.
         device: Where the gradients lie.
     """
-    for name in _COUNTS:
-        setattr(state, name, memory[name])
-    for name in _TENSORS:
-        setattr(state, name, {bucket: tensor.to(device, copy=True) for bucket, tensor in memory[name].items()})
+    state.iter = memory["iter"]
+    state.total_numel_before_compression = memory["total_numel_before_compression"]
+    state.total_numel_after_compression = memory["total_numel_after_compression"]
+    state.next_stats_report = memory["next_stats_report"]
+    state.error_dict, state.p_memory_dict, state.q_memory_dict = (
+        {bucket: tensor.to(device, copy=True) for bucket, tensor in memory[name].items()}
+        for name in ("error", "p_memory", "q_memory")
+    )
     kind, keys, *rest = memory["generator"]
     state.rng.set_state((kind, np.array(keys, dtype=np.uint32), *rest))

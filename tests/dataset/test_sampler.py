@@ -13,7 +13,7 @@ from runner.dataset import DefaultSampler, InfiniteSampler
 @pytest.fixture
 def as_rank(monkeypatch):
     def become(rank, world_size):
-        monkeypatch.setattr("runner.dataset.sampler.get_dist_info", lambda: (rank, world_size))
+        monkeypatch.setattr("runner.dataset.sampler.get_data_info", lambda: (rank, world_size))
 
     return become
 

@@ -37,8 +37,8 @@ def test_resumed_in_mid_epoch_equals_straight_through_bit_for_bit(tmp_path, hook
     assert runner.model.gradient_as_bucket_view
     if hook == POWER:
         memory = [of_rank["strategy"]["compression"] for of_rank in saved["ranks"]]
-        assert len(memory[0]["error_dict"]) > 1
-        assert not torch.equal(*(each["error_dict"][0] for each in memory))
+        assert len(memory[0]["error"]) > 1
+        assert not torch.equal(*(each["error"][0] for each in memory))
 
 
 @pytest.mark.slow

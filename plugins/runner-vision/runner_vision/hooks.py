@@ -13,7 +13,7 @@ import PIL.Image
 import torch
 from typing_extensions import override
 
-from runner.dist import all_gather_object, get_rank, get_world_size, is_main_process
+from runner.dist import all_gather_object, get_data_rank, get_data_world_size, get_tensor_parallel_size, is_main_process
 from runner.hooks import Hook
 from runner.kinds import Interval
 from runner_vision.predictions import images_of, read_predictions
@@ -109,7 +109,7 @@ class MisclassifiedHook(Hook):
             if self._is_among_worst(confidence):
                 mistake = _Mistake(
                     # Ranks take turns in the data set's order.
-                    position=(self._seen + row) * get_world_size() + get_rank(),
+                    position=(self._seen + row) * get_data_world_size() + get_data_rank(),
                     label=int(said.truths[row]),
                     prediction=int(said.labels[row]),
                     confidence=confidence,
@@ -138,7 +138,8 @@ class MisclassifiedHook(Hook):
         return picture
 
     def _write(self, runner: Runner, name: str, dataset: Any) -> None:
-        worst = [mistake for part in all_gather_object(self._worst) for mistake in part]
+        parts = all_gather_object(self._worst)[:: get_tensor_parallel_size()]
+        worst = [mistake for part in parts for mistake in part]
         if not is_main_process():
             return
         size = len(dataset) if hasattr(dataset, "__len__") else None

@@ -40,13 +40,13 @@ def start(work_dir: Path, *arguments: str, **environment: str) -> subprocess.Pop
 
 def train(work_dir: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     process = start(work_dir, *arguments, **environment)
-    out, err = process.communicate(timeout=240)
+    out, err = process.communicate(timeout=600)
     return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
 
 def until(process: subprocess.Popen[str], file: Path) -> int:
     """Wait until a process has written a note; the number of the process that did."""
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 400
     while not (file.exists() and file.read_text("utf-8")):
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline

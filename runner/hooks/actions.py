@@ -8,6 +8,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
+from torch import nn
+
 from runner import dist
 from runner.optim import OptimWrapperDict
 
@@ -16,7 +19,7 @@ if TYPE_CHECKING:
 
     from runner.runner import Runner
 
-__all__ = ["Actions", "newest_checkpoint", "optimizers"]
+__all__ = ["Actions", "KeptBuffers", "newest_checkpoint", "optimizers"]
 
 
 class Actions:
@@ -56,6 +59,28 @@ class Actions:
         """Take back what a checkpoint holds; what was done since, before going back, is not forgotten."""
         if len(rows) > len(self.rows):
             self.rows = [dict(row) for row in rows]
+
+
+class KeptBuffers:
+    """A model's buffers (batch norm's running statistics, …) as they were before a batch that nothing is to learn from."""
+
+    def __init__(self) -> None:
+        self._kept: list[tuple[torch.Tensor, torch.Tensor]] = []
+
+    def keep(self, model: nn.Module) -> None:
+        """Remember what they are now."""
+        self._kept = [(each, each.detach().clone()) for each in model.buffers()]
+
+    @torch.no_grad()
+    def put_back(self) -> None:
+        """Make them what they were; nothing where nothing is kept."""
+        for buffer, before in self._kept:
+            buffer.copy_(before)
+        self._kept.clear()
+
+    def forget(self) -> None:
+        """Keep nothing any more."""
+        self._kept.clear()
 
 
 def newest_checkpoint(runner: Runner) -> str | None:

@@ -11,7 +11,7 @@ import torch
 
 from runner import dist
 from runner.errors import BuildError, GoBack, LossSpikeError
-from runner.hooks.actions import Actions, newest_checkpoint, optimizers
+from runner.hooks.actions import Actions, KeptBuffers, newest_checkpoint, optimizers
 from runner.hooks.hook import Hook
 from runner.kinds import Interval
 
@@ -87,7 +87,7 @@ class LossSpikeHook(Hook):
         self._is_spoiled = False
         self._has_stepped = False
         self._unread: list[tuple[int, Any]] = []
-        self._buffers: list[tuple[torch.Tensor, torch.Tensor]] = []
+        self._buffers = KeptBuffers()
         self._done = Actions("loss_spikes")
         self._handles: list[Any] = []
 
@@ -100,7 +100,7 @@ class LossSpikeHook(Hook):
         """Stand before each step of the optimizers, where batches may have to be left out."""
         self._release()
         self._unread.clear()  # another hook may have made the run go back
-        self._buffers.clear()
+        self._buffers.forget()
         self._done.publish(runner)
         if self.policy == "rollback" or self._left_out:
             self._handles = [each.register_step_pre_hook(self._before_step) for each in optimizers(runner)]
@@ -109,7 +109,7 @@ class LossSpikeHook(Hook):
         """Remember what a batch that is left out must not change."""
         if runner.iter + 1 in self._left_out:
             self._is_spoiled = True
-            self._buffers = [(each, each.detach().clone()) for each in runner.unwrapped_model.buffers()]
+            self._buffers.keep(runner.unwrapped_model)
 
     def _before_step(self, optimizer: Optimizer, *_: Any) -> None:
         self._has_stepped = True
@@ -124,10 +124,7 @@ class LossSpikeHook(Hook):
         """Keep the loss, and look at intervals."""
         iteration = runner.iter + 1
         if iteration in self._left_out:
-            with torch.no_grad():
-                for buffer, before in self._buffers:
-                    buffer.copy_(before)
-            self._buffers.clear()
+            self._buffers.put_back()
         else:
             self._unread.append((iteration, self._loss(outputs or {})))
         if self._has_stepped:

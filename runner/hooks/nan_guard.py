@@ -12,9 +12,10 @@ from torch.optim import Optimizer
 
 from runner import dist
 from runner.errors import GoBack, NonFiniteError
-from runner.hooks.actions import Actions, newest_checkpoint, optimizers
+from runner.hooks.actions import Actions, KeptBuffers, newest_checkpoint, optimizers
 from runner.hooks.hook import Hook
 from runner.kinds import Interval
+from runner.optim import OptimWrapperDict
 
 if TYPE_CHECKING:
     from runner.runner import Runner
@@ -33,7 +34,8 @@ class NaNGuardHook(Hook):
     `raise` ends the run. `skip` leaves the update out: weights, the optimizer's state and its step counts stay what
     they were. Optimizers with `fused: true` do so at no cost; for others the weights and the optimizer's state are copied
     before each step. `rollback` goes back to the newest whole checkpoint and trains on from there, the same batches
-    once more, without the updates that were bad.
+    once more, without the updates that were bad; buffers learn nothing from their batches either. A batch whose inputs are
+    not finite spoils batch norm's running statistics, which `rollback` undoes and `skip` does not.
 
     Each action is a warning in the log, a line in `nan_guard.jsonl` in the log directory, and an entry of the message
     hub's `nan_guard`.
@@ -56,6 +58,7 @@ class NaNGuardHook(Hook):
         self.limit = limit
         self.interval = interval
         self._done = Actions("nan_guard")
+        self._buffers = KeptBuffers()
         self._left_out: set[int] = set()
         self._unread: list[tuple[int, torch.Tensor]] = []
         self._undo: list[Callable[[], None]] = []
@@ -69,6 +72,7 @@ class NaNGuardHook(Hook):
     def before_train(self, runner: Runner) -> None:
         """Stand before and behind each step of the optimizers."""
         self._release()
+        self._buffers.forget()
         self._unread.clear()  # another hook may have made the run go back
         self._done.publish(runner)
         for optimizer in optimizers(runner):
@@ -77,6 +81,16 @@ class NaNGuardHook(Hook):
             )
             if self.policy == "skip":
                 self._handles.append(optimizer.register_step_post_hook(lambda *_: self._after_step()))
+
+    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
+        """Remember what the batches of an update that is left out must not change."""
+        if not self._left_out:
+            return
+        wrapper, iteration = runner.optim_wrapper, runner.iter + 1
+        assert wrapper is not None
+        length = 1 if isinstance(wrapper, OptimWrapperDict) else wrapper.accumulative_counts
+        if not wrapper.inside_window and not self._left_out.isdisjoint(range(iteration, iteration + length)):
+            self._buffers.keep(runner.unwrapped_model)
 
     def _before_step(self, optimizer: Optimizer, iteration: int) -> None:
         parameters = [each for group in optimizer.param_groups for each in group["params"] if each.grad is not None]
@@ -99,6 +113,8 @@ class NaNGuardHook(Hook):
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: dict[str, Any] | None = None
     ) -> None:
         """Look at intervals."""
+        if runner.iter + 1 in self._left_out:
+            self._buffers.put_back()
         if self.every_n_train_iters(runner, self.interval):
             self._look(runner)
 

@@ -164,6 +164,37 @@ def test_a_resumed_run_leaves_out_the_same_updates(tmp_path: Path) -> None:
     assert [row["iter"] for row in resumed.message_hub.get_info("nan_guard")] == [BAD]
 
 
+class Normed(Model):
+    """With running statistics, which inputs that are not numbers spoil."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm1d(3)
+
+    def forward(self, inputs: torch.Tensor, factor: torch.Tensor, mode: str = "tensor") -> Any:
+        return super().forward(self.norm(inputs), factor, mode)
+
+
+@pytest.mark.parametrize("window", [1, 2])
+def test_going_back_leaves_running_statistics_alone_too(tmp_path: Path, window: int) -> None:
+    dataset = data(bad=False)
+    dataset.tensors[0][(BAD - 1) * 2] = float("nan")
+    fields: dict[str, Any] = {
+        "model": {"type": Normed},
+        "train_dataloader": {
+            "dataset": dataset,
+            "batch_size": 2,
+            "sampler": {"type": "DefaultSampler", "shuffle": False},
+            "collate_fn": "default_collate",
+        },
+        "optim_wrapper": {"optimizer": OPTIMIZERS[1], "accumulative_counts": window},
+    }
+    runner = run(tmp_path, {"type": "NaNGuardHook", "policy": "rollback"}, **fields)
+    assert runner.iter == BATCHES
+    assert all(torch.isfinite(each).all() for each in runner.model.state_dict().values())
+    assert runner.model.norm.num_batches_tracked.item() == BATCHES - window
+
+
 def test_goes_back_in_the_middle_of_an_epoch(tmp_path: Path) -> None:
     loop = {"by_epoch": True, "max_epochs": 2}
     guarded = run(tmp_path / "guarded", {"type": "NaNGuardHook", "policy": "rollback", "interval": 1}, train_cfg=loop)

@@ -40,7 +40,10 @@ def start(work_dir: Path, *arguments: str, **environment: str) -> subprocess.Pop
 
 def train(work_dir: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     process = start(work_dir, *arguments, **environment)
-    out, err = process.communicate(timeout=600)
+    try:
+        out, err = process.communicate(timeout=600)
+    finally:
+        process.kill()
     return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
 

@@ -102,12 +102,14 @@ def test_a_second_run_in_a_work_directory_is_refused_and_a_killed_one_holds_noth
     folder: Path, tmp_path: Path
 ) -> None:
     first = start(tmp_path / "w", "-o", "custom_hooks.1.fault=wait", "-o", "custom_hooks.1.begin=13")
-    assert until(first, tmp_path / "w_notes" / "begun") == first.pid
-    second = train(tmp_path / "w", "--resume")
+    try:
+        assert until(first, tmp_path / "w_notes" / "begun") == first.pid
+        second = train(tmp_path / "w", "--resume")
+    finally:
+        os.kill(first.pid, signal.SIGKILL)
+        first.communicate(timeout=60)
     assert second.returncode == 3, second.stdout + second.stderr
     assert f"{tmp_path / 'w'} is in use by process {first.pid} on " in second.stderr
-    os.kill(first.pid, signal.SIGKILL)
-    first.communicate(timeout=60)
     third = train(tmp_path / "w", "--resume")
     assert third.returncode == 0, third.stdout + third.stderr
     assert_same_run(tmp_path / "w", folder / "straight")

@@ -108,7 +108,7 @@ class FaultHook(Hook):
 
     Args:
         fault: `full`: no file can grow beyond half a checkpoint, as on a full disk; `read-only`: the work directory can't
-            be written to; `wait`: nothing happens for a minute; `flush`, `rename`: killed as by `kill -9` in the next save,
+            be written to; `wait`: nothing happens for a quarter of an hour; `flush`, `rename`: killed as by `kill -9` in the next save,
             before its file is flushed, or before it has its name.
         begin: Finished iterations.
         end: Finished iterations.
@@ -136,7 +136,7 @@ class FaultHook(Hook):
         elif self.fault == "read-only":
             work_dir.chmod(0o555)
         elif self.fault == "wait":
-            time.sleep(60)
+            time.sleep(900)
         else:
             names = ("fsync",) if self.fault == "flush" else ("rename", "replace")
             for name in names:

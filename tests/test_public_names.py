@@ -35,7 +35,7 @@ NAMES = {
     """,
     "runner.dataset": """
         BaseDataset ClassBalancedDataset Compose ConcatDataset DataLoader DefaultSampler
-        GroupedBatchSampler Head InfiniteSampler LoaderState Position RepeatDataset Streams WorkersState build_dataloader
+        GroupedBatchSampler Head InfiniteSampler LoaderState Position Reader RepeatDataset Streams WorkersState build_dataloader
         default_collate force_full_init key key_generators pseudo_collate rebuild set_random_seed
         worker_init_fn
     """,

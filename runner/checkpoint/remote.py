@@ -269,7 +269,7 @@ class RemoteFolder:
     def _downloads(self) -> Path:
         if self._own is None:
             self._own = Path(tempfile.mkdtemp(prefix="runner-checkpoint-"))
-            weakref.finalize(self, shutil.rmtree, self._own, ignore_errors=True)
+            weakref.finalize(self, _remove, self._own, os.getpid())
         return self._own
 
     def _forget_download(self) -> None:
@@ -310,6 +310,12 @@ def downloaded(url: Url, backend_args: Mapping[str, Any] | None = None) -> Itera
         raise StorageError(f"{url}: there is no such checkpoint") from error
     finally:
         folder.release()
+
+
+def _remove(folder: Path, process: int) -> None:
+    """Delete downloads, unless this is a worker that was forked from the process whose they are."""
+    if os.getpid() == process:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _is_manifest(name: str) -> bool:

@@ -58,7 +58,7 @@ def supervise(args: Sequence[str], group: Group, work_dir: str, max_restarts: in
             checkpoint = _newest(work_dir, _say)
             pause = min(2.0 ** (futile - 1), LONGEST_PAUSE) if futile else 0.0
             place = f"goes on from {checkpoint}" if checkpoint is not None else "starts over, as nothing was saved yet"
-            place = "goes on from the newest checkpoint" if checkpoint == "auto" else place
+            place = "goes on from the newest checkpoint" if checkpoint == "last" else place
             when = f"in {pause:g} s" if futile else "at once"
             _say(f"attempt {number + 2} of {max_restarts + 1} {place}, {when}")
             time.sleep(pause)
@@ -104,7 +104,7 @@ def _saves(work_dir: str) -> tuple[int, int]:
 def _newest(work_dir: str, on_damage: Callable[[str], object] | None = None) -> str | None:
     """What to go on from; on a remote store, whose arguments are in the config, a process finds it by itself."""
     if is_remote(find_latest_checkpoint(work_dir) or ""):
-        return "auto"
+        return "last"
     newest = CheckpointStore(work_dir, on_damage).newest()
     return None if newest is None else str(newest)
 

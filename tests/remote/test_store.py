@@ -14,6 +14,7 @@ import torch
 
 from runner.checkpoint import CheckpointStore, load
 from runner.checkpoint.listing import list_checkpoints
+from runner.checkpoint.shares import RUN_FILE, write_manifest
 from runner.errors import CheckpointError, DamagedCheckpoint, SaveError, StorageError
 
 INDEX = "checkpoints.json"
@@ -121,6 +122,35 @@ class TestDamage:
             ("iter_2.pth", "damaged"),
             ("iter_1.pth", "whole"),
         ]
+
+
+class TestShares:
+    """A folder that ranks wrote their shares into is uploaded file by file; without its last one it is no checkpoint."""
+
+    @staticmethod
+    def write(state, part):
+        part.mkdir(parents=True)
+        (part / "__0_0.distcp").write_bytes(b"a share" * 100)
+        torch.save(state, part / RUN_FILE)
+        return write_manifest(part)
+
+    def test_saved_verified_replaced_and_removed(self, opened, store):
+        for step in (1, 2):
+            opened.save(state(step), "shares.pth", step=step, write=self.write)
+            assert opened.newest().name == "shares.pth"
+            assert torch.load(opened.local(opened.newest()) / RUN_FILE, weights_only=True)["weights"][0] == step
+        flip(store, "runs/demo/shares.pth/__0_0.distcp", 10)
+        with pytest.raises(DamagedCheckpoint, match=r"shares\.pth is damaged: its SHA-256"):
+            opened.verify(opened.folder / "shares.pth")
+        assert opened.remove("shares.pth")
+        assert store.names("runs/demo") == [INDEX]
+
+    def test_what_a_kill_left_of_one_is_no_checkpoint_and_is_cleared_away(self, opened, store):
+        opened.save(state(1), "iter_1.pth", step=1)
+        store.write("runs/demo/iter_2.pth/__0_0.distcp", b"a share")
+        assert opened.newest().name == "iter_1.pth"
+        opened.save(state(3), "iter_3.pth", step=3)
+        assert store.names("runs/demo") == [INDEX, "iter_1.pth", "iter_3.pth"]
 
 
 class TestTwoRuns:

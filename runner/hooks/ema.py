@@ -127,12 +127,13 @@ class EMAHook(Hook):
 
     def state_dict(self) -> dict[str, Any]:
         """The averages of buffers by rank; all else is in the checkpoint's `ema_state_dict`."""
-        return {"buffers": self._buffers} if self._buffers else {}
+        return {"buffers": self._buffers, "shares": dist.get_data_world_size()} if self._buffers else {}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take back what `state_dict` returned, where there are as many ranks."""
+        """Take back what `state_dict` returned, where there are as many ranks, and data is dealt out as it was."""
         of_ranks = state_dict["buffers"]
-        if len(of_ranks) == dist.get_world_size():
+        as_before = state_dict.get("shares", len(of_ranks)) == dist.get_data_world_size()
+        if len(of_ranks) == dist.get_world_size() and as_before:
             own = of_ranks[dist.get_rank()]
             for name, buffer in self.ema_model.module.named_buffers():
                 if name in own:

@@ -82,10 +82,10 @@ class TarShards(IterableDataset[Any]):
     def begin_pass(self, reader: Reader) -> None:
         """Take the share of a reader; the loader calls this before each pass."""
         self._reader = reader if self.seed is None else reader._replace(seed=self.seed)
-        self._resumed = self._stream = None
+        self._resumed = None
 
     def state_dict(self) -> StreamState | None:
-        """Where the pass stands, after the sample that was handed out last; None before the first pass."""
+        """Where the pass that handed out a sample last stands; None before the first sample."""
         return None if self._stream is None else self._stream.state_dict()
 
     def load_state_dict(self, state: StreamState) -> None:
@@ -93,10 +93,12 @@ class TarShards(IterableDataset[Any]):
         self._resumed = state
 
     def __iter__(self) -> Iterator[Any]:
-        stream = self._stream = Stream(self.shards, self._reader or _alone(self.seed), self._order, self._resumed)
+        stream = Stream(self.shards, self._reader or _alone(self.seed), self._order, self._resumed)
         self._resumed = None
         for record in stream:
-            yield self._transformed(self._decode(record))
+            sample = self._transformed(self._decode(record))
+            self._stream = stream  # there may be two passes at once, as when a hook looks at a batch
+            yield sample
 
     def _transformed(self, sample: Any) -> Any:
         value = sample[0] if self._is_tuple else sample

@@ -86,6 +86,20 @@ def test_without_an_end(write_shards, index, workers):
         assert given[:TOTAL] != given[TOTAL : 2 * TOTAL]
 
 
+@pytest.mark.parametrize("workers", ["main", "workers"])
+def test_a_look_at_a_batch_in_between_changes_nothing(write_shards, workers):
+    shards = write_shards(*COUNTS)
+    expected = list(make(shards, workers))
+    saving = make(shards, workers)
+    reader = iter(saving)
+    next(reader)
+    next(iter(saving))
+    next(reader)
+    loader = make(shards, workers)
+    loader.load_state_dict(saving.state_dict())
+    assert equal(list(loader), expected[2:])
+
+
 def test_what_was_read_is_not_read_again_but_for_the_buffer(write_shards, monkeypatch):
     shards = write_shards(100, 100, 100)
     saving = make(shards, buffer=10)

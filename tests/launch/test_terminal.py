@@ -15,6 +15,7 @@ import pytest
 
 CONFIG = Path(__file__).parents[1] / "signals" / "project" / "cfg.yaml"
 CTRL_C = b"\x03"
+PATIENCE = 250.0
 
 IN_FOREGROUND = "import os, sys; os.open(sys.argv[1], os.O_RDWR); os.execv(sys.argv[2], sys.argv[2:])"
 """The first terminal that the leader of a session opens is its own."""
@@ -60,7 +61,7 @@ class Terminal:
 
     def until(self, words: str) -> None:
         """Wait until it says so."""
-        deadline = time.monotonic() + 180
+        deadline = time.monotonic() + PATIENCE
         while words not in self.screen:
             assert self.process.poll() is None, self.screen
             assert time.monotonic() < deadline, self.screen
@@ -90,13 +91,15 @@ def terminal(tmp_path: Path) -> Iterator[Terminal]:
         *launcher,
     ]
     started = Terminal(command, {**os.environ, "OMP_NUM_THREADS": "1", "WAIT": str(tmp_path / "waits")})
-    deadline = time.monotonic() + 180
-    while not (tmp_path / "waits").exists():
-        assert started.process.poll() is None, started.screen
-        assert time.monotonic() < deadline, started.screen
-        time.sleep(0.02)
-    yield started
-    started.close()
+    try:
+        deadline = time.monotonic() + PATIENCE
+        while not (tmp_path / "waits").exists():
+            assert started.process.poll() is None, started.screen
+            assert time.monotonic() < deadline, started.screen
+            time.sleep(0.02)
+        yield started
+    finally:
+        started.close()
 
 
 @pytest.mark.slow
@@ -104,7 +107,7 @@ def test_the_second_one_stops_all_ranks_at_once(terminal: Terminal, tmp_path: Pa
     terminal.press(CTRL_C)
     terminal.until("once more stops it at once")
     terminal.press(CTRL_C)
-    assert terminal.process.wait(timeout=180) == 3, terminal.screen
+    assert terminal.process.wait(timeout=PATIENCE) == 3, terminal.screen
     assert not list((tmp_path / "w").glob("stopped_*")), terminal.screen
     assert "SIGINT was handed on to all ranks" in terminal.screen
     assert "attempt 2" not in terminal.screen

@@ -8,6 +8,7 @@ import os
 import resource
 import signal
 import sys
+import tempfile
 import threading
 import time
 import traceback
@@ -119,7 +120,8 @@ class Launch:
     @property
     def error(self) -> str:
         """The last line of what it printed that tells an error."""
-        lines = [line.strip() for line in self.log.read_text(encoding="utf-8", errors="replace").splitlines()]
+        text = self.log.read_text(encoding="utf-8", errors="replace").replace(f"{self.log.parent}/", "")
+        lines = [line.strip() for line in text.splitlines()]
         told = [line for line in lines if "Error" in line.partition(":")[0] or line.startswith("error")]
         return (told or lines or [""])[-1][:160]
 
@@ -134,6 +136,7 @@ def _run(framework: ModuleType, spec: Spec, log: Path, most_bytes: int | None, t
         os.dup2(out, 2)
         if temporary is not None:
             os.environ["TMPDIR"] = str(temporary)
+            tempfile.tempdir = None  # it was looked up before the fork
         if most_bytes is not None:
             resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, most_bytes))
         Path(spec.folder).mkdir(parents=True, exist_ok=True)

@@ -75,9 +75,14 @@ def _share(rounds: list[Found]) -> str:
 
 
 def _error(text: str) -> str:
-    """An error by its class, or its first words."""
+    """An error by its class, where it has one."""
     match = re.match(r"(?:\w+\.)*(\w+(?:Error|Exception))\b", text)
-    return f"`{match[1]}`" if match else text.split(":", maxsplit=1)[0].split("[", maxsplit=1)[0][:60]
+    return f"`{match[1]}`" if match else "an error" if text.startswith("error") else text.partition(":")[0][:60]
+
+
+def _range(values: list[float]) -> str:
+    least, most = f"{min(values):.1g}", f"{max(values):.1g}"
+    return most if least == most else f"{least} to {most}"
 
 
 def _equal(rounds: list[Found]) -> str:
@@ -86,11 +91,11 @@ def _equal(rounds: list[Found]) -> str:
         return _share(rounds)
     said = [_share(rounds)]
     named = sorted({each["variant"] for each in wrong})
-    if len({each.get("variant") for each in rounds}) > 1:
+    if len(named) < len({each["variant"] for each in rounds}):
         said.append("not with " + ", ".join(named))
     differences = [each["largest difference"] for each in wrong if each.get("largest difference") is not None]
     if differences:
-        said.append(f"weights differ by {min(differences):.1g} to {max(differences):.1g}")
+        said.append(f"weights differ by {_range(differences)}")
     if any(each.get("same data") and each["same data"][0] < each["same data"][1] for each in wrong):
         same, of = (sum(each["same data"][place] for each in wrong if each.get("same data")) for place in (0, 1))
         said.append(f"{of - same} of {of} batches hold other data")
@@ -110,7 +115,7 @@ def _best(rounds: list[Found]) -> str:
 
 def _curve(rounds: list[Found]) -> str:
     twice, missing = (sum(each.get(what, 0) for each in rounds) for what in ("twice", "missing"))
-    told = [f"{twice} steps twice"] * bool(twice) + [f"{missing} steps missing"] * bool(missing)
+    told = [f"steps twice: {twice}"] * bool(twice) + [f"steps missing: {missing}"] * bool(missing)
     return "; ".join([_share(rounds), *told])
 
 
@@ -130,25 +135,29 @@ def _validation(rounds: list[Found]) -> str:
     )
 
 
-def _outcomes(rounds: list[Found]) -> str:
+WENT_ON = {"loaded it": "went on from the newest", "fell back": "went on from the one before"}
+LOADED = {"loaded it": "loaded without a word", "fell back": "went on from the one before"}
+
+
+def _outcomes(rounds: list[Found], words: dict[str, str] = LOADED) -> str:
     told = Counter(
-        f"error ({_error(each['error'])})"
+        _error(each["error"])
         if each["outcome"] == "error"
-        else each["outcome"] + (f", exit code {each['exit code']}" if each["exit code"] else "")
+        else words.get(each["outcome"], each["outcome"])
+        + (f", exit code {each['exit code']}" * bool(each["exit code"]))
         for each in rounds
     )
-    return "; ".join([_share(rounds), *(f"{count} times {what}" for what, count in told.most_common())])
+    return f"{_share(rounds)}; {_counted(told)}"
+
+
+def _counted(told: Counter[str]) -> str:
+    return ", ".join(f"{what} ({count})" if len(told) > 1 else what for what, count in told.most_common())
 
 
 def _writes(rounds: list[Found]) -> str:
-    hits = sum(each["within the write"] for each in rounds)
     named = sum(bool(each["damaged under final name"]) for each in rounds)
-    said = [_outcomes(rounds)]
-    if named:
-        said.append(f"{named} times a damaged file under its final name")
-    if hits < len(rounds):
-        said.append(f"{len(rounds) - hits} times no kill fell within a write")
-    return "; ".join(said)
+    said = _outcomes(rounds, WENT_ON)
+    return f"{said}; a damaged file under its final name ({named})" if named else said
 
 
 def _full(rounds: list[Found]) -> str:
@@ -157,16 +166,15 @@ def _full(rounds: list[Found]) -> str:
         + ("" if each["checkpoint before untouched"] else ", the checkpoint before is gone or changed")
         for each in rounds
     )
-    return f"{_outcomes(rounds)}; in the save: " + ", ".join(f"{count} times {what}" for what, count in first.items())
+    return f"{_outcomes(rounds, WENT_ON)}; in the save {_counted(first)}"
 
 
 def _stopped(rounds: list[Found]) -> str:
-    codes = sorted({each["exit code"] for each in rounds})
-    kept = [each for each in rounds if each["variant"] == "nothing lost"]
+    codes = sorted({each["exit code"] for each in rounds if "exit code" in each})
+    saved = [each for each in rounds if each["variant"] == "saved"]
     said = [f"exit code {', '.join(map(str, codes))}"]
-    lost = max(each["ended after batch"] - each["newest checkpoint"] for each in kept)
-    said.append("nothing lost" if all(each["ok"] for each in kept) else f"{lost} batches lost" if lost > 1 else "saved")
-    if lost <= 1 and not all(each["equal"] for each in kept):
+    said.append("saved" if all(each["ok"] for each in saved) else "nothing saved")
+    if any(each["ok"] and not each["equal"] for each in saved):
         said.append("what is resumed ends differently")
     return "; ".join(said)
 
@@ -175,11 +183,7 @@ def _two(rounds: list[Found]) -> str:
     each = rounds[0]
     codes = f"exit codes {each['exit codes'][0]} and {each['exit codes'][1]}"
     trained = each["batches of the second"]
-    return (
-        f"{codes}; the second trained on {trained} batches"
-        if trained
-        else f"{codes}; `{each['error of the second'][:50]}`"
-    )
+    return f"{codes}; the second " + (f"trained on {trained} batches" if trained else "was refused")
 
 
 def _typos(rounds: list[Found]) -> str:

@@ -37,8 +37,16 @@ def remember(environment: Mapping[str, str | None]) -> None:
 
     known = dict(_references)
     for name, value in secrets.items():
-        # As it is, and as JSON, `repr` and an address write it.
-        for text in (value, json.dumps(value)[1:-1], repr(value)[1:-1], quote(value), quote(value, safe="")):
+        # As it is, and as JSON (in JSON), `repr` and an address write it.
+        texts = {
+            value,
+            _in_json(value),
+            _in_json(_in_json(value)),
+            repr(value)[1:-1],
+            quote(value),
+            quote(value, safe=""),
+        }
+        for text in texts:
             known.setdefault(text, f"${{env:{name}}}")
     _references.clear()
     _references.update(sorted(known.items(), key=lambda item: len(item[0]), reverse=True))
@@ -97,6 +105,10 @@ class _Masked:
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._stream)
+
+
+def _in_json(text: str) -> str:
+    return json.dumps(text)[1:-1]
 
 
 def _is_secret(value: str) -> bool:

@@ -18,7 +18,13 @@ from runner import masking
 HERE = Path(__file__).parent
 CANARY = "can-ary'7f\"3?é/x"
 """With what JSON, `repr` and addresses write in another way."""
-WRITTEN = {CANARY, json.dumps(CANARY)[1:-1], repr(CANARY)[1:-1], quote(CANARY), json.dumps(json.dumps(CANARY))[1:-1]}
+WRITTEN = {
+    CANARY,
+    json.dumps(CANARY)[1:-1],
+    repr(CANARY)[1:-1],
+    quote(CANARY),
+    json.dumps(json.dumps(CANARY)[1:-1])[1:-1],
+}
 BACKENDS = {
     "tensorboard": "{type: TensorboardVisBackend}",
     "mlflow": "{type: MLflowVisBackend, tags: {t: '${env:CANARY}'}, params: {p: '${env:CANARY}'}}",
@@ -118,7 +124,7 @@ class TestMasking:
     def test_however_it_is_written(self):
         masking.remember({"CANARY": CANARY})
         for text in WRITTEN:
-            assert masking.mask(f"<{text}>") in {"<${env:CANARY}>", f"<{json.dumps('${env:CANARY}')}>"}
+            assert masking.mask(f"<{text}>") == "<${env:CANARY}>"
         assert masking.mask_texts({"a": [CANARY, 1], "b": (CANARY,)}) == {
             "a": ["${env:CANARY}", 1],
             "b": ("${env:CANARY}",),

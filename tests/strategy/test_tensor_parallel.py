@@ -92,7 +92,8 @@ def test_losses_are_those_of_ddp_on_two_ranks(tmp_path):
         assert torch.allclose(got, expected, atol=1e-5, rtol=0)
 
 
-@pytest.mark.world_size(4)
+@pytest.mark.slow
+@pytest.mark.world_size(4, timeout=300)
 def test_losses_are_those_of_ddp_on_four_ranks_in_two_dimensions(tmp_path):
     expected = losses_of(tmp_path, None, batch=2)
     for strategy in (tp(), fsdp()):
@@ -170,7 +171,8 @@ class Batches(Hook):
         self.seen.append(data_batch["inputs"][:, 1].tolist())
 
 
-@pytest.mark.world_size(4)
+@pytest.mark.slow
+@pytest.mark.world_size(4, timeout=300)
 def test_a_group_reads_the_same_batches_and_evaluation_counts_each_sample_once(tmp_path):
     batches = Batches()
     fields = {

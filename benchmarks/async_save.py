@@ -99,21 +99,29 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     given = parser.parse_args()
     torch.set_num_threads(1)
-    medians = {}
-    for name, background in (("none", None), ("at once", False), ("background", True)):
-        measure = run(given.megabytes, given.device, background=background)
+    ways = {"none": None, "at once": False, "background": True}
+    stalls: dict[str, list[float]] = {name: [] for name in ways}
+    firsts: dict[str, list[float]] = {name: [] for name in ways}
+    steps: dict[str, list[float]] = {name: [] for name in ways}
+    # There and back again, so that a machine that gets slower favours none of them.
+    for name in (*ways, *reversed(ways)):
+        measure = run(given.megabytes, given.device, background=ways[name])
         # The first save makes the memory that the others use again.
-        stall = statistics.median(measure.stalls[1:]) if measure.stalls else 0.0
-        medians[name] = (stall, statistics.median(measure.steps))
-        first = f", the first {measure.stalls[0] * 1e3:.1f} ms" if measure.stalls else ""
+        firsts[name] += measure.stalls[:1]
+        stalls[name] += measure.stalls[1:]
+        steps[name] += measure.steps
+    stall = {name: statistics.median(each) if each else 0.0 for name, each in stalls.items()}
+    step = {name: statistics.median(each) for name, each in steps.items()}
+    for name in ways:
+        first = f", the first {statistics.median(firsts[name]) * 1e3:.1f} ms" if firsts[name] else ""
         sys.stdout.write(
-            f"{name:11} stall {stall * 1e3:8.1f} ms{first}; step {medians[name][1] * 1e3:.2f} ms at the median of "
-            f"{len(measure.steps)}\n"
+            f"{name:11} stall {stall[name] * 1e3:8.1f} ms{first}; step {step[name] * 1e3:.2f} ms at the median of "
+            f"{len(steps[name])}\n"
         )
-    stalls, steps = ({name: pair[index] for name, pair in medians.items()} for index in (0, 1))
     sys.stdout.write(
-        f"stall: {stalls['background'] / stalls['at once']:.3f} of one at once; "
-        f"step: {steps['background'] / steps['none']:.3f} of one without saves\n"
+        f"stall: {stall['background'] / stall['at once']:.3f} of one at once; "
+        f"step at the median: {step['background'] / step['none']:.3f} of one in a run without saves, "
+        f"{step['background'] / step['at once']:.3f} of one with saves at once\n"
     )
 
 

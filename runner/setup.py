@@ -129,7 +129,7 @@ class Setup:
         return found
 
     def _weights(self) -> str | Place | None:
-        return None if self.load_from is None else self.store.named(str(self.load_from)) or self.load_from
+        return None if self.load_from is None else self.store.weights(str(self.load_from))
 
     def dump_config(self) -> None:
         """Write the composed config into the work directory, with references in place of what the environment gave."""

@@ -223,8 +223,7 @@ class CheckpointStore:
         found = place(name)
         store = self.beside(found.parent)
         if _exists(store.storage, found.name):
-            if isinstance(found, Url):
-                store.verify(found)
+            store.verify(found)
             return found
         if isinstance(found, Url) or found.is_dir():
             newest = self.beside(found).newest()
@@ -250,6 +249,26 @@ class CheckpointStore:
             self.verify(path)
             return path
         return None
+
+    def weights(self, wanted: str) -> str | Place:
+        """Return what the field `load_from` means: as `named` has it, or the path or address that it is.
+
+        Args:
+            wanted: A step, `last`, `best`, `best:METRIC`, a path or an address.
+
+        Raises:
+            CheckpointError: There is no such checkpoint in this folder.
+            DamagedCheckpoint: An index tells what was written, and that is not what is there.
+        """
+        path = self.named(wanted)
+        if path is not None:
+            return path
+        file = place(wanted)
+        if isinstance(file, Path):
+            storage = self.beside(file.parent).storage
+            if _exists(storage, file.name) and file.name in read_index(storage, self._on_damage):
+                self.verify(file)
+        return wanted
 
     def _last(self) -> Place:
         path = self.newest()

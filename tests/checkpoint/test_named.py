@@ -13,7 +13,7 @@ from runner.checkpoint import load
 from runner.checkpoint.listing import list_checkpoints
 from runner.checkpoint.store import CheckpointStore
 from runner.cli.app import run
-from runner.errors import CheckpointError, NonFiniteError
+from runner.errors import CheckpointError, DamagedCheckpoint, NonFiniteError
 
 sys.path.append(str(Path(__file__).parents[1] / "hooks"))
 from line_run import line, value
@@ -83,6 +83,17 @@ class TestNames:
         for ask in (CheckpointStore(tmp_path).find, CheckpointStore(tmp_path).named):
             with pytest.raises(CheckpointError, match=message):
                 ask(wanted)
+
+    @pytest.mark.parametrize("field", ["load_from", "resume"])
+    def test_a_flipped_bit_is_found_in_one_that_is_given_by_its_path(self, tmp_path, field):
+        trained(tmp_path / "before")
+        path = tmp_path / "before" / "epoch_1.pth"
+        content = bytearray(path.read_bytes())
+        content[content.index(torch.tensor(-2.0).numpy().tobytes())] ^= 1
+        path.write_bytes(content)
+        assert load(path)  # torch itself does not notice
+        with pytest.raises(DamagedCheckpoint, match=r"epoch_1\.pth is damaged: its SHA-256"):
+            line(tmp_path / "after", **{field: str(path)}).train()
 
     def test_a_run_loads_and_resumes_by_name(self, tmp_path):
         trained(tmp_path, rule="greater")

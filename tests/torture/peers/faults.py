@@ -52,11 +52,11 @@ def _kill_in_write(bench: Bench, run: Run, temporary: Path) -> bool:
     """Kill a launch within the write of a checkpoint; whether it was there."""
     launch = run.launch(temporary=temporary)
     launch.reach(bench.draw.randint(10, PLAIN.steps - 14))
-    delay = bench.draw.uniform(0, 0.05)
+    delay, final = bench.draw.uniform(0, 0.05), bench.draw.random() < 0.5  # whether to wait for the final name
     before = _files(run.folder, temporary)
     while launch.is_running():
         new = _files(run.folder, temporary) - before
-        if any(path.is_relative_to(temporary) or path.suffix in WRITTEN for path in new):
+        if any(path.suffix in WRITTEN or (path.is_relative_to(temporary) and not final) for path in new):
             time.sleep(delay)
             break
         time.sleep(0.001)

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import atexit
 import inspect
 import weakref
 from collections.abc import Generator, Iterator
-from typing import Any
+from multiprocessing.process import BaseProcess
+from typing import Any, Final
 
 import torch
 from torch.utils.data import DataLoader
 
 from runner.dataset.fetch import Arrival, KeyedDataset, KeyedIterable
 from runner.dataset.order import Fetch, Pass
+from runner.dataset.worker import Shielded
 
 __all__ = ["Pool"]
+
+_workers: Final[weakref.WeakSet[BaseProcess]] = weakref.WeakSet()
 
 
 class Pool:
@@ -30,6 +35,8 @@ class Pool:
         pins = options["pin_memory"] and torch.accelerator.is_available()
         options["pin_memory"] = pins
         self._is_bare = options["num_workers"] == 0 and not pins
+        if options["num_workers"] > 0:
+            options["worker_init_fn"] = Shielded(options["worker_init_fn"])
         self._passes = _Passes()
         self._inner: DataLoader[Any] | None = None
         self._reader: weakref.ref[Generator[Any, None, None]] | None = None
@@ -44,7 +51,7 @@ class Pool:
             self._passes = _Passes()
             self._inner = self._loader(dataset, sampler=self._passes)
         self._passes.current = batches
-        return iter(self._inner)
+        return _iterate(self._inner)
 
     def arrivals(self, dataset: KeyedIterable, epoch: int, *, from_start: bool) -> Iterator[Arrival]:
         """Read a pass of an iterable data set."""
@@ -55,7 +62,7 @@ class Pool:
         if not (self._persists and self._inner is not None and follows and self._is_free()):
             self._inner = self._loader(dataset)
         self._next_epoch = epoch + 1
-        return iter(self._inner)
+        return _iterate(self._inner)
 
     def serve(self, reader: Generator[Any, None, None]) -> None:
         """Remember who the workers read for."""
@@ -72,6 +79,23 @@ class Pool:
 
     def _loader(self, dataset: Any, **kwargs: Any) -> DataLoader[Any]:
         return DataLoader(dataset, batch_size=None, collate_fn=_as_it_is, **self._options, **kwargs)
+
+
+def _iterate(loader: DataLoader[Any]) -> Iterator[Any]:
+    """A pass, whose workers are killed where torch, having waited for them, would terminate them: they don't hear that."""
+    iterator = iter(loader)
+    for worker in getattr(iterator, "_workers", ()):
+        worker.terminate = worker.kill
+        _workers.add(worker)
+    return iterator
+
+
+@atexit.register
+def _end_workers() -> None:
+    """End workers that are left when the process exits, since multiprocessing terminates them and waits."""
+    for worker in list(_workers):
+        if worker.is_alive():
+            worker.kill()
 
 
 class _Passes:

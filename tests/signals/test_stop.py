@@ -41,6 +41,7 @@ def interrupt(
     *arguments: str,
     number: signal.Signals = signal.SIGTERM,
     to_rank: bool = False,
+    to_group: bool = False,
     times: int = 1,
     **environment: str,
 ) -> subprocess.CompletedProcess[str]:
@@ -50,6 +51,7 @@ def interrupt(
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        start_new_session=to_group,
         env={**os.environ, "OMP_NUM_THREADS": "1", "WAIT": str(work_dir / "pausing"), **environment},
     )
     file = work_dir / "pausing"
@@ -60,7 +62,10 @@ def interrupt(
         time.sleep(0.02)
     for _ in range(times):
         time.sleep(0.1)
-        os.kill(int(file.read_text("utf-8")) if to_rank else process.pid, number)
+        if to_group:
+            os.killpg(process.pid, number)
+        else:
+            os.kill(int(file.read_text("utf-8")) if to_rank else process.pid, number)
     out, err = process.communicate(timeout=60)
     return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
@@ -131,6 +136,18 @@ def test_a_signal_stops_with_a_checkpoint(
     second = train(tmp_path, "--resume")
     assert second.returncode == 0, second.stdout + second.stderr
     assert f"stopped_iter_{stopped}.pth" in second.stdout
+    assert_same_run(tmp_path, straight)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_to_all_processes_of_the_run_leaves_it_its_workers(
+    straight: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    workers = ("-o", "train_dataloader.num_workers=2")
+    first = interrupt(tmp_path, *pause("step", 7), *workers, number=number, to_group=True)
+    assert first.returncode == 75, first.stdout + first.stderr
+    second = train(tmp_path, "--resume")
+    assert second.returncode == 0, second.stdout + second.stderr
     assert_same_run(tmp_path, straight)
 
 

@@ -172,6 +172,7 @@ def wrapped_model(
         device=runner.device,
         builder=runner.builder,
         say=runner.logger.info,
+        warn=runner.logger.warning,
         initialize=initialize if runner.strategy.initializes and trains else None,
         fields={name: fields[name] for name in ("model_wrapper_cfg", "find_unused_parameters", "sync_bn")},
     )

@@ -38,7 +38,7 @@ def test_the_second_is_the_one_that_ci_finds_and_sets_up_alike() -> None:
     assert next(line for line in README.splitlines() if "pytest" in line) == TEST
     (line,) = [line for line in script.splitlines() if "install" in line]
     assert installed(line) == installed(TEST)
-    assert TEST.endswith(" && .venv/bin/python -m pytest --cov -n 2 --dist loadfile")
+    assert TEST.endswith(" && .venv/bin/python -m pytest -n 2 --dist loadfile")
 
 
 def test_what_they_name_is_there() -> None:

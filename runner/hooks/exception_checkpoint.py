@@ -49,7 +49,9 @@ class ExceptionCheckpointHook(Hook):
             # The exception that ended the run is the one to be seen.
             runner.logger.warning(f"no checkpoint of the exception: {error}")
             return
-        runner.logger.warning(f"{type(exception).__name__} after iteration {finished}; saved {runner.store.folder}/{name}")
+        runner.logger.warning(
+            f"{type(exception).__name__} after iteration {finished}; saved {runner.store.folder}/{name}"
+        )
 
 
 def _why_not(runner: Runner) -> str | None:

@@ -71,6 +71,11 @@ def _best(context: Context, part: Part) -> Iterator[Problem]:
 
 def _file_name(context: Context, part: Part) -> Iterator[Problem]:
     name = part.value("filename_tmpl")
-    if isinstance(name, str) and name and not leads_out(name) and (name.count("{}") != 1 or PurePath(name).name != name):
+    if (
+        isinstance(name, str)
+        and name
+        and not leads_out(name)
+        and (name.count("{}") != 1 or PurePath(name).name != name)
+    ):
         message = f"'{name}' is no file's name with one {{}} for the epoch or iteration; for example 'epoch_{{}}.pth'"
         yield context.problem("not-allowed", (*part.path, "filename_tmpl"), message, at="value")

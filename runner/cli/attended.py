@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
+import threading
 from typing import TYPE_CHECKING
 
 import typer
 
-from runner.cli.failure import FINE, RUN, STOPPED, lost_connection, waited_in_vain
+from runner.cli.failure import FINE, RUN, STOPPED, killed_worker, lost_connection, waited_in_vain
 from runner.cli.processes import rank
 from runner.errors import LaunchError, Stopped
 
@@ -70,6 +72,9 @@ def _train(cfg: Config, device: str, signals: StopSignals, *, allow_config_chang
             stop.leave(runner)  # the wait for data was left, and nothing is saved yet
         dist.barrier()  # a rank that leaves while another still talks to it would fail that one
     except Exception as error:
+        if threading.current_thread() is threading.main_thread():
+            # The loaders' workers are about to end too, and torch's handler would raise amid the interpreter's end.
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         explained = _explained(error, watch, failure)
         if explained is None:
             raise
@@ -101,8 +106,9 @@ def _explained(error: Exception, watch: WatchHook | None, failure: SharedFailure
             return LaunchError(said)
     if failure is None:
         return None
+    told = killed_worker(error)
     if not lost_connection(error):
-        failure.tell(error)
+        failure.tell(error, told)
     if failure.first is None:
         return None
     own = f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"

@@ -14,7 +14,7 @@ import typer
 
 from runner.errors import BuildError, ConfigError, RunnerError
 
-__all__ = ["CONFIG", "FINE", "RUN", "STOPPED", "USAGE", "lost_connection", "report", "waited_in_vain"]
+__all__ = ["CONFIG", "FINE", "RUN", "STOPPED", "USAGE", "killed_worker", "lost_connection", "report", "waited_in_vain"]
 
 FINE, CONFIG, USAGE, RUN, STOPPED = 0, 1, 2, 3, 75
 
@@ -99,6 +99,17 @@ def _told_by_the_system(error: BaseException) -> str | None:
 def _before(error: BaseException) -> BaseException | None:
     """What an error came of."""
     return error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+
+
+def killed_worker(error: BaseException) -> str | None:
+    """What to say in short of a worker of a data loader that was killed; None of any other error."""
+    link: BaseException | None = error
+    while link is not None:
+        killed = _KILLED_WORKER.search(str(link))
+        if killed is not None:
+            return f"a worker of its data loader, process {killed[1]}, was killed with SIGKILL"
+        link = _before(link)
+    return None
 
 
 def lost_connection(error: BaseException) -> bool:

@@ -50,16 +50,17 @@ class SharedFailure:
         self._store = own_connection()
         threading.Thread(target=self._listen, name="runner-failure", daemon=True).start()
 
-    def tell(self, error: BaseException) -> None:
+    def tell(self, error: BaseException, words: str | None = None) -> None:
         """Say that this rank fails, unless another has said so of itself; returns when the others know.
 
         Args:
             error: What is raised.
+            words: What to say of it; by default its type and its first line.
         """
         if self.first is not None:
             return
-        words = next(iter(str(error).splitlines()), "")[:300]
-        what = f"{self._rank} {type(error).__name__}{f': {words}' if words else ''}"
+        line = next(iter(str(error).splitlines()), "")[:300]
+        what = f"{self._rank} {words or type(error).__name__ + (f': {line}' if line else '')}"
         try:
             said = self._store.compare_set(f"{self._prefix}/what", "", what).decode()
             _note(said)

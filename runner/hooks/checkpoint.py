@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 from runner.checkpoint.format import to_plain
 from runner.checkpoint.loader import load
-from runner.checkpoint.place import Place, Url, place
+from runner.checkpoint.place import Place, place
 from runner.checkpoint.saver import SaveOptions, agree
 from runner.checkpoint.store import NON_FINITE, note_latest_checkpoint
 from runner.errors import BuildError, NonFiniteError, SaveError, StorageError
@@ -136,10 +136,10 @@ class CheckpointHook(Hook):
 
     def before_run(self, runner: Runner) -> None:
         """Find the folder; from here on the run reads and writes its checkpoints there."""
-        folder: Place = Path(runner.work_dir).absolute()
-        if self.out_dir:
-            folder = place(self.out_dir) / folder.resolve().name
-            folder = folder if isinstance(folder, Url) else folder.absolute()
+        work_dir = Path(runner.work_dir).absolute()
+        folder: Place = place(self.out_dir) / work_dir.resolve().name if self.out_dir else work_dir
+        if isinstance(folder, Path):
+            folder = folder.absolute()
         self._folder = folder
         self._store = runner.store = runner.open_store(folder, self.backend_args)
 

@@ -6,8 +6,6 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import torch
-from torch.distributed.tensor import DTensor
-from torch.nn.utils import get_total_norm
 from torch.optim import Optimizer
 
 from runner import dist
@@ -16,6 +14,7 @@ from runner.hooks.actions import Actions, KeptBuffers, newest_checkpoint, optimi
 from runner.hooks.hook import Hook
 from runner.kinds import Interval
 from runner.optim import OptimWrapperDict
+from runner.optim.clip import norm_of_all
 
 if TYPE_CHECKING:
     from runner.runner import Runner
@@ -183,10 +182,7 @@ class NaNGuardHook(Hook):
 
 def _is_bad(gradients: list[torch.Tensor]) -> torch.Tensor:
     """Whether any value is not finite: a boolean that stays on the device."""
-    norm = get_total_norm(gradients, norm_type=float("inf"))
-    if isinstance(norm, DTensor):
-        norm = norm.full_tensor()
-    return ~torch.isfinite(norm)
+    return ~torch.isfinite(norm_of_all(gradients, float("inf")))
 
 
 def _prepare_skip(optimizer: Optimizer, parameters: list[torch.Tensor], is_bad: torch.Tensor) -> Callable[[], None]:

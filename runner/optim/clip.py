@@ -14,7 +14,7 @@ from runner.errors import BuildError
 from runner.kinds import Interval
 from runner.optim.options import check_keys, check_number
 
-__all__ = ["ClipGrad", "Clipper", "make_clipper"]
+__all__ = ["ClipGrad", "Clipper", "make_clipper", "norm_of_all"]
 
 
 class ClipGrad(TypedDict, total=False):
@@ -113,6 +113,23 @@ def clip_sharded_norm(
         The norm before, the same tensor on all ranks.
     """
     gradients = [each.grad for each in parameters if each.grad is not None]
+    total = norm_of_all(gradients, norm_type, foreach=foreach)
+    if error_if_nonfinite and not torch.isfinite(total):
+        raise RuntimeError(f"the gradients' norm of order {norm_type} is {total.item()}, so they can't be clipped")
+    factor = torch.clamp(max_norm / (total + _EPSILON), max=1.0)
+    shares = [local(each) for each in gradients]
+    torch._foreach_mul_(shares, factor.to(shares[0].device))
+    return total
+
+
+def norm_of_all(gradients: list[torch.Tensor], norm_type: float = 2.0, *, foreach: bool | None = None) -> torch.Tensor:
+    """The norm of gradients of which ranks may hold shares, of all of them together: the same tensor on all ranks.
+
+    Args:
+        gradients: Some may be whole on each rank, others spread over one mesh or another.
+        norm_type: Which p-norm.
+        foreach: Work on all gradients at once; null decides by the device.
+    """
     groups: dict[Any, list[torch.Tensor]] = {}
     for gradient in gradients:
         spread: Any = gradient
@@ -125,11 +142,6 @@ def clip_sharded_norm(
         norm: Any = get_total_norm(group, norm_type, foreach=foreach)
         norms.append(norm.full_tensor() if is_dtensor(norm) else norm)
     total: torch.Tensor = norms[0] if len(norms) == 1 else torch.linalg.vector_norm(torch.stack(norms), norm_type)
-    if error_if_nonfinite and not torch.isfinite(total):
-        raise RuntimeError(f"the gradients' norm of order {norm_type} is {total.item()}, so they can't be clipped")
-    factor = torch.clamp(max_norm / (total + _EPSILON), max=1.0)
-    shares = [local(each) for each in gradients]
-    torch._foreach_mul_(shares, factor.to(shares[0].device))
     return total
 
 

@@ -102,10 +102,10 @@ def test_losses_are_those_of_ddp_on_four_ranks_in_two_dimensions(tmp_path):
 
 
 VARIANTS = {
-    "one file, foreach, averaged weights": (
+    "one file, foreach, averaged weights, gradients looked at": (
         tp(),
         {
-            "custom_hooks": [{"type": "EMAHook"}],
+            "custom_hooks": [{"type": "EMAHook"}, {"type": "NaNGuardHook", "policy": "skip"}],
             "optim_wrapper": {
                 "optimizer": {"type": "AdamW", "lr": 0.01, "foreach": True},
                 "clip_grad": {"max_norm": 0.1},

@@ -309,6 +309,7 @@ def restore(runner: Runner, filename: str, *, resume_optimizer: bool, resume_par
     refuse(runner, [each for problems in unfit.values() for each in problems], filename)
     resume_optimizer = resume_optimizer and not {"optimizer", "model"} & unfit.keys()
     _restore_position(runner, checkpoint)
+    runner.unwrapped_model.zero_grad()  # a run that goes back may be inside an accumulation window
     if resume_optimizer and runner.optim_wrapper is not None and "optimizer" in checkpoint:
         runner.optim_wrapper.load_state_dict(checkpoint["optimizer"])
     if resume_param_scheduler and "param_schedulers" in checkpoint:

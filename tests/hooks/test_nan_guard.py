@@ -195,6 +195,26 @@ def test_going_back_leaves_running_statistics_alone_too(tmp_path: Path, window: 
     assert runner.model.norm.num_batches_tracked.item() == BATCHES - window
 
 
+class SaveOnce(Hook):
+    """Saves where a window is over, two windows before the one with the bad loss is."""
+
+    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
+        if runner.iter + 1 == 4 and not list(Path(runner.work_dir).glob("*.pth")):
+            runner.save_checkpoint(runner.work_dir, "once.pth", meta={"iter": 4})
+
+
+def test_going_back_from_within_a_window_leaves_its_gradients_behind(tmp_path: Path) -> None:
+    window = {"optim_wrapper": {"optimizer": OPTIMIZERS[1], "accumulative_counts": 2}, "default_hooks": {}}
+    got, expected = (
+        run(
+            tmp_path / str(look), SaveOnce(), {"type": "NaNGuardHook", "policy": "rollback", "interval": look}, **window
+        )
+        for look in (9, 8)  # amid the window that follows the bad one, and at that one's end
+    )
+    assert [row["iter"] for row in rows(got)] == [BAD + 1]
+    assert is_equal(dict(got.model.state_dict()), dict(expected.model.state_dict()))
+
+
 def test_goes_back_in_the_middle_of_an_epoch(tmp_path: Path) -> None:
     loop = {"by_epoch": True, "max_epochs": 2}
     guarded = run(tmp_path / "guarded", {"type": "NaNGuardHook", "policy": "rollback", "interval": 1}, train_cfg=loop)

@@ -127,7 +127,7 @@ class LossSpikeHook(Hook):
             self._buffers.put_back()
         else:
             self._unread.append((iteration, self._loss(outputs or {})))
-        if self._has_stepped:
+        if self._has_stepped or (self._is_spoiled and not _holds_gradients(runner)):
             self._has_stepped = self._is_spoiled = False
         if iteration % self.interval == 0:
             self._look(runner)
@@ -236,6 +236,13 @@ class LossSpikeHook(Hook):
         self._is_spoiled, self._has_stepped = state_dict["is_spoiled"], False
         self._left_out |= set(state_dict["left_out"])
         self._done.restore(state_dict["actions"])
+
+
+def _holds_gradients(runner: Runner) -> bool:
+    """Whether an update is still to come; a loss scale that is dynamic may have left it out, without a step."""
+    wrapper = runner.optim_wrapper
+    assert wrapper is not None
+    return wrapper.inside_window
 
 
 def _read(losses: Sequence[Any], device: torch.device) -> list[float]:

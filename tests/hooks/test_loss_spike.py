@@ -147,6 +147,19 @@ def test_in_an_accumulation_window_the_window_is_left_out(tmp_path: Path) -> Non
     assert state["step"].item() == BATCHES // 4 - 1
 
 
+def test_an_update_that_a_loss_scale_leaves_out_by_itself_does_not_cost_the_next_one(tmp_path: Path) -> None:
+    scaled = {
+        "type": "AmpOptimWrapper",
+        "dtype": "float16",
+        "loss_scale": {"init_scale": 4096.0, "growth_interval": 1000},
+        "optimizer": {"type": "AdamW", "lr": 0.01},
+    }
+    guarded = run(tmp_path, spike("rollback", leave_out=1), optim_wrapper=scaled)
+    assert guarded.optim_wrapper.loss_scaler.get_scale() == 2048.0  # the bad batch's gradients were infinite
+    state = guarded.optim_wrapper.optimizer.state[guarded.model.linear.weight]
+    assert state["step"].item() == BATCHES - 1
+
+
 @pytest.mark.parametrize("policy", ["warn", "rollback"])
 @pytest.mark.parametrize("stop", [BAD + 2, 20])
 def test_a_resumed_run_does_the_same(tmp_path: Path, policy: str, stop: int) -> None:

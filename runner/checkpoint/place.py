@@ -47,8 +47,9 @@ class Url:
 
     @property
     def parent(self) -> Url:
-        """The folder that it lies in."""
-        return Url(self.text.rpartition("/")[0])
+        """The folder that it lies in; a bucket lies in none but itself."""
+        start, _, rest = self.text.partition("://")
+        return Url(f"{start}://{rest.rpartition('/')[0]}") if "/" in rest else self
 
     def __truediv__(self, other: str) -> Url:
         return Url(other) if is_remote(other) else Url(f"{self.text}/{other}")

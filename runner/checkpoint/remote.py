@@ -31,9 +31,11 @@ from runner.checkpoint.storage import LocalFolder, Storage
 from runner.errors import StorageError
 from runner.fileio import get_file_backend
 
-__all__ = ["OWNER_NAME", "RemoteFolder", "downloaded", "open_folder"]
+__all__ = ["OWNER_NAME", "WEB", "RemoteFolder", "downloaded", "open_folder"]
 
 OWNER_NAME: Final = "checkpoints.owner.json"
+WEB: Final = frozenset({"http", "https"})
+"""What gives a file by its address, and tells nothing of those beside it."""
 
 
 class RemoteFolder:
@@ -56,6 +58,12 @@ class RemoteFolder:
             raise StorageError(f"{folder}: a chain of drivers can't hold checkpoints; give the store's own address")
         self.folder = folder
         self._backend = get_file_backend(folder.text, backend_args=backend_args)
+        self._lists = folder.protocol not in WEB
+        if self._lists and not hasattr(self._backend, "stat"):
+            raise StorageError(
+                f"{folder}: {type(self._backend).__name__} has no `stat`, which tells one file from another; checkpoints need "
+                "a storage that derives from runner.fileio.FsspecBackend"
+            )
         self._staging = staging
         self._own: Path | None = None
         self._fetched: tuple[str, str] | None = None
@@ -64,9 +72,16 @@ class RemoteFolder:
     # ---- reading -----------------------------------------------------------------------------------------------------
 
     def names(self) -> set[str]:
-        """The names of all that could be a checkpoint; one listing, and a look into each folder."""
-        files, folders = self._listed()
+        """The names of all that could be a checkpoint; one listing, and a look into each folder. The web lists nothing."""
+        files, folders = self._listed() if self._lists else (set(), set())
         return files | {name for name in folders if self._has(f"{name}/{RUN_FILE}")}
+
+    def has(self, name: str) -> bool:
+        """Whether there is a checkpoint of a name."""
+        if self._lists:
+            return name in self.names()
+        with self._told(f"{self.folder}/{name}"):
+            return bool(self._backend.isfile(self._at(name)))
 
     def size(self, name: str) -> int:
         """Bytes of a checkpoint."""
@@ -82,7 +97,7 @@ class RemoteFolder:
         """Download a checkpoint, unless it is the one that was downloaded last and has not changed since."""
         with self._told(f"{self.folder}/{name}"):
             files = self._files(name)
-            tag = repr([self._backend.stat(self._at(each)).tag for each in files])
+            tag = repr([self._backend.stat(self._at(each)).tag for each in files]) if self._lists else ""
             target = self._downloads() / name
             if self._fetched != (name, tag) or not target.exists():
                 self._forget_download()
@@ -95,7 +110,9 @@ class RemoteFolder:
             return target
 
     def read_text(self, name: str) -> str:
-        """A small file."""
+        """A small file; there is none beside what the web gives."""
+        if not self._lists:
+            raise FileNotFoundError(f"{self.folder}/{name}: there is no index in the web")
         with self._told(f"{self.folder}/{name}"):
             self._refresh()
             text: str = self._backend.get_text(self._at(name))
@@ -126,6 +143,7 @@ class RemoteFolder:
     def publish(self, part: Path, name: str) -> None:
         """Upload, and delete what was written here."""
         try:
+            self._require_ownership()  # what was written here may have taken minutes
             with self._told(f"{self.folder}/{name}", writes=True):
                 if part.is_dir():
                     self.delete(name)
@@ -206,9 +224,13 @@ class RemoteFolder:
             self._backend.refresh()
 
     def _has(self, name: str) -> bool:
+        # A driver's `isfile` takes a broken connection for a file that is not there.
         with self._told(f"{self.folder}/{name}"):
-            self._refresh()
-            return bool(self._backend.isfile(self._at(name)))
+            try:
+                self._backend.stat(self._at(name))
+            except FileNotFoundError:
+                return False
+            return True
 
     def _files(self, name: str) -> list[str]:
         """The files of a checkpoint: itself, or those in its folder."""
@@ -299,10 +321,6 @@ def downloaded(url: Url, backend_args: Mapping[str, Any] | None = None) -> Itera
     Raises:
         StorageError: It can't be had.
     """
-    if url.protocol in {"http", "https"}:
-        with get_file_backend(url.text, backend_args=backend_args).get_local_path(url.text) as file:
-            yield Path(file)
-        return
     folder = RemoteFolder(url.parent, backend_args)
     try:
         yield folder.local(url.name)

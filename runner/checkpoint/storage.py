@@ -37,6 +37,10 @@ class Storage(Protocol):
         """The names of all that is there whole and could be a checkpoint."""
         ...
 
+    def has(self, name: str) -> bool:
+        """Whether there is a checkpoint of a name."""
+        ...
+
     def size(self, name: str) -> int:
         """Bytes of a checkpoint; of a folder of shares, those that its digest covers."""
         ...
@@ -97,6 +101,10 @@ class LocalFolder:
     def names(self) -> set[str]:
         """The names of all that could be a checkpoint."""
         return {path.name for path in self.folder.iterdir() if is_checkpoint(path)} if self.folder.is_dir() else set()
+
+    def has(self, name: str) -> bool:
+        """Whether there is a file, or a folder of shares, under a name."""
+        return is_checkpoint(self.folder / name)
 
     def size(self, name: str) -> int:
         """Bytes of a checkpoint."""

@@ -34,7 +34,7 @@ from runner.checkpoint.index import (
 )
 from runner.checkpoint.loader import load, read_meta
 from runner.checkpoint.place import Place, Url, place
-from runner.checkpoint.remote import open_folder
+from runner.checkpoint.remote import WEB, open_folder
 from runner.checkpoint.shares import delete, digest_of, size_of, verify_folder
 from runner.checkpoint.storage import Storage, is_checkpoint
 from runner.errors import CheckpointError, DamagedCheckpoint, SaveError, StorageError
@@ -222,7 +222,7 @@ class CheckpointStore:
         """What a path or an address names: a checkpoint, or a folder of some."""
         found = place(name)
         store = self.beside(found.parent)
-        if _exists(store.storage, found.name):
+        if store.storage.has(found.name):
             store.verify(found)
             return found
         if isinstance(found, Url) or found.is_dir():
@@ -264,11 +264,21 @@ class CheckpointStore:
         if path is not None:
             return path
         file = place(wanted)
-        if isinstance(file, Path):
-            storage = self.beside(file.parent).storage
-            if _exists(storage, file.name) and file.name in read_index(storage, self._on_damage):
-                self.verify(file)
+        if self._is_known(file):
+            self.verify(file)
         return wanted
+
+    def _is_known(self, file: Place) -> bool:
+        """Whether there is an index beside a checkpoint, which tells what was written."""
+        if isinstance(file, Url) and (file.protocol in WEB or "::" in file.text):
+            return False
+        storage = self.beside(file.parent).storage
+        try:
+            return file.name in read_index(storage, self._on_damage) and storage.has(file.name)
+        except StorageError as error:
+            # Who may read a file need not be allowed to look for others.
+            self._report(f"{file} is not held against an index: {error}")
+            return False
 
     def _last(self) -> Place:
         path = self.newest()
@@ -345,7 +355,7 @@ class CheckpointStore:
         """
         file = place(path)
         storage = self.beside(file.parent).storage
-        if not _exists(storage, file.name):
+        if not storage.has(file.name):
             raise CheckpointError(f"{file}: there is no such checkpoint")
         records = read_index(storage, self._on_damage).get(file.name)
         if records is None:
@@ -392,7 +402,7 @@ class CheckpointStore:
             path: A checkpoint of this folder.
         """
         name = place(path).name
-        existed = _exists(self.storage, name)
+        existed = self.storage.has(name)
         self.storage.delete(name)
         index = read_index(self.storage, self._on_damage)
         if index.pop(name, None) is not None:
@@ -428,7 +438,7 @@ class CheckpointStore:
 
     def _announce(self, index: Index, name: str, record: Record) -> bool:
         """Put a file into the index before it gets its name; whether it will replace one: the index knows both then."""
-        replaced = _exists(self.storage, name)
+        replaced = self.storage.has(name)
         before = index.get(name, []) if replaced else []
         if replaced and not before:
             path = self.storage.local(name)
@@ -582,11 +592,6 @@ def _next_order(index: Index) -> int:
 
 _ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, struct.error, RuntimeError, ValueError, EOFError, OverflowError, OSError)
 """What Python's reader of zip archives raises, by which byte is wrong."""
-
-
-def _exists(storage: Storage, name: str) -> bool:
-    """Whether there is a file, or a folder of shares, under a name."""
-    return is_checkpoint(storage.folder / name) if isinstance(storage.folder, Path) else name in storage.names()
 
 
 @contextmanager

@@ -90,7 +90,7 @@ def _told_by_the_system(error: BaseException) -> str | None:
                 "runs out (`dmesg` or the container's events tell); give fewer num_workers, a smaller prefetch_factor or "
                 "batch_size, or more memory, also in /dev/shm. --resume goes on from the newest checkpoint"
             )
-        if any(words in str(link) for words in _GONE):
+        if _is_one_of(link, _GONE):
             return f"lost its connection to another rank, which has ended or hangs ({str(link).splitlines()[0][:200]})"
         link = _before(link)
     return None
@@ -125,10 +125,15 @@ def waited_in_vain(error: BaseException) -> bool:
 def _says(error: BaseException, words: tuple[str, ...]) -> bool:
     link: BaseException | None = error
     while link is not None:
-        if any(each in str(link) for each in words):
+        if _is_one_of(link, words):
             return True
         link = _before(link)
     return False
+
+
+def _is_one_of(error: BaseException, words: tuple[str, ...]) -> bool:
+    """Whether torch says one of these; what a user's data base or server says of itself is an OSError, or its own."""
+    return isinstance(error, RuntimeError) and any(each in str(error) for each in words)
 
 
 def _user_lines(error: BaseException) -> Iterator[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -40,6 +41,7 @@ def remember(environment: Mapping[str, str | None]) -> None:
         # As it is, and as JSON (in JSON), `repr` and an address write it.
         texts = {
             value,
+            value.strip(),
             _in_json(value),
             _in_json(_in_json(value)),
             repr(value)[1:-1],
@@ -54,10 +56,11 @@ def remember(environment: Mapping[str, str | None]) -> None:
 
 def mask(text: str) -> str:
     """Return a text with `${env:NAME}` in place of what that brought in."""
-    for value, reference in _references.items():
-        if value in text:
-            text = text.replace(value, reference)
-    return text
+    if not any(value in text for value in _references):
+        return text
+    # In one pass, that leaves alone what stands there as a reference already: a value may be a part of some variable's name.
+    known = (re.escape(each) for each in (*dict.fromkeys(_references.values()), *_references))
+    return re.sub("|".join(known), lambda found: _references.get(found[0], found[0]), text)
 
 
 def mask_texts(value: Any) -> Any:
@@ -68,8 +71,10 @@ def mask_texts(value: Any) -> Any:
         return mask(value)
     if isinstance(value, dict):
         return {key: mask_texts(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return type(value)(mask_texts(item) for item in value)
+    if isinstance(value, list):
+        return [mask_texts(item) for item in value]
+    if isinstance(value, tuple):
+        return tuple(mask_texts(item) for item in value)
     return value
 
 

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import pytest
 
@@ -145,3 +145,18 @@ class TestMasking:
     def test_what_is_not_set(self):
         masking.remember({"VALUE": None})
         assert masking.mask("None") == "None"
+
+    def test_what_is_masked_already_stays_as_it_is(self):
+        masking.remember({"PRODUCTION": "PRODUCTION", "API_KEY_NAME": "hush-hush", "PART": "API_KEY"})
+        text = "PRODUCTION, hush-hush, API_KEY"
+        for _ in range(3):
+            text = masking.mask(text)
+            assert text == "${env:PRODUCTION}, ${env:API_KEY_NAME}, ${env:PART}"
+
+    def test_without_the_line_end_that_a_file_gave_it(self):
+        masking.remember({"TOKEN": "hush-hush\n"})
+        assert masking.mask("bearer hush-hush.") == "bearer ${env:TOKEN}."
+
+    def test_tuples_with_names(self):
+        masking.remember({"TOKEN": "hush-hush"})
+        assert masking.mask_texts([urlsplit("hush-hush")]) == [("", "", "${env:TOKEN}", "", "")]

@@ -29,7 +29,7 @@ _ADAPTER = "runner.model.module_adapter:ModuleAdapter"
 _OWN_LOSS = "val_loss"
 """What a validation yields besides, where the model gives its losses with its predictions."""
 _ARGUMENT = re.compile(r"\{(\w+)\}")
-_TURNED = re.compile(r"err|miss|fail", re.IGNORECASE)
+_TURNED = re.compile(r"err|miss|fail|mape", re.IGNORECASE)
 """Parts of a name that turn what the rest of it tells: of `top1_error` less is better."""
 _COMPUTED = ("compute_metrics", "evaluate", "_full_name")
 """Methods that decide what a metric yields: a class that overrides one below a declaration is not bound by it."""

@@ -167,7 +167,7 @@ def test_whether_more_is_better_is_told(marked, stopping, saving, paths):
     ]
 
 
-NAMES = {"top1_error": [], "loss_acc": [], "mse": [], "val/acc": ["metric-direction"], "f1": []}
+NAMES = {"top1_error": [], "mape": [], "loss_acc": [], "mse": [], "val/acc": ["metric-direction"], "f1": []}
 
 
 @pytest.mark.parametrize(("name", "codes"), NAMES.items(), ids=NAMES)

@@ -17,10 +17,29 @@ __all__ = ["FileStat", "FsspecBackend"]
 
 _FEW = 8
 """How many archives stay open at once."""
-_WITH_FOLDERS = frozenset({"file", "ftp", "hdfs", "local", "memory", "sftp", "smb", "ssh", "webdav", "webhdfs"})
+_WITH_FOLDERS = frozenset(
+    {
+        "arrow_hdfs",
+        "asynclocal",
+        "dbfs",
+        "file",
+        "ftp",
+        "hdfs",
+        "local",
+        "memory",
+        "root",
+        "sftp",
+        "smb",
+        "ssh",
+        "webdav",
+        "webhdfs",
+    }
+)
 """Where a file needs its folder made first; an object store has none."""
 
 
+_READ = frozenset({"accessed", "atime", "last_access_time", "time"})
+"""What drivers call the time at which a file was last read (`time` is sftp's word for it)."""
 _TIMES = ("LastModified", "last_modified", "mtime", "updated", "created", "modified")
 """What drivers call the time at which a file was written."""
 
@@ -111,7 +130,7 @@ class FsspecBackend(BaseStorageBackend):
         found = driver.info(path)
         times = (found.get(key) for key in _TIMES)
         age = next((time for time in times if time is not None), None)
-        return FileStat(size=int(found["size"] or 0), modified=_seconds(age), tag=repr(sorted(found.items(), key=repr)))
+        return FileStat(size=int(found["size"] or 0), modified=_seconds(age), tag=_tag(found))
 
     def refresh(self) -> None:
         """Forget which files were where; other processes write too."""
@@ -285,6 +304,10 @@ class FsspecBackend(BaseStorageBackend):
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_open": {}}
+
+
+def _tag(found: dict[str, Any]) -> str:
+    return repr(sorted((item for item in found.items() if item[0] not in _READ), key=repr))
 
 
 def _seconds(time: Any) -> float:

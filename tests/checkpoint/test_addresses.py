@@ -14,7 +14,7 @@ from runner.checkpoint import CheckpointStore, load
 from runner.checkpoint.place import Url
 from runner.checkpoint.shares import RUN_FILE, write_manifest
 from runner.errors import CheckpointError, DamagedCheckpoint, StorageError
-from runner.fileio import HTTPBackend, register_backend
+from runner.fileio import HTTPBackend, get_file_backend, register_backend
 
 STATE = {"meta": {"iter": 3}, "optimizer": {}, "state_dict": {"w": torch.full((1000,), 3.0)}}
 
@@ -126,3 +126,16 @@ def test_a_storage_that_can_not_tell_files_apart(monkeypatch):
     register_backend("plain", type("Plain", (HTTPBackend,), {}), prefixes="plain")
     with pytest.raises(StorageError, match=r"Plain has no `stat`.*FsspecBackend"):
         CheckpointStore("plain://runs")
+
+
+def test_reading_a_file_makes_no_other_of_it():
+    """`sftp` tells when a file was last read: by that alone it would be downloaded anew each time."""
+    driver, told = fsspec.filesystem("memory"), {"size": 3, "mtime": 5.0, "time": 6.0}
+    backend = get_file_backend("memory://x")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(driver), "info", lambda _self, _path: told)
+        before = backend.stat("memory://x").tag
+        told["time"] = 7.0
+        assert backend.stat("memory://x").tag == before
+        told["mtime"] = 7.0
+        assert backend.stat("memory://x").tag != before

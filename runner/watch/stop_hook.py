@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from runner.dataset import DataLoader
 from runner.dist.sharding import is_sharded
-from runner.errors import Stopped
+from runner.errors import Stopped, StorageError
 from runner.hooks.hook import Hook
 from runner.watch.fence import Fence, Place
 
 if TYPE_CHECKING:
+    from runner.checkpoint import CheckpointStore
     from runner.runner import Runner
     from runner.watch.signals import StopSignals
 
-__all__ = ["StopHook"]
+__all__ = ["StopHook", "replace_older"]
 
 FILENAME = "stopped_iter_{}.pth"
 
@@ -114,9 +116,7 @@ class StopHook(Hook):
         folder = runner.store.folder
         runner.save_checkpoint(str(folder), name)
         if runner.rank == 0:
-            for older in sorted(runner.store.storage.names()):
-                if PurePath(older).match(FILENAME.format("*")) and older != name:
-                    runner.store.remove(older)
+            replace_older(runner.store, name, runner.logger.warning)
         raise Stopped(reason, checkpoint=str(folder / name), iteration=finished)
 
     def _must_leave(self, place: Place, *, passes: bool = True) -> bool:
@@ -140,3 +140,19 @@ class StopHook(Hook):
         loop = runner.train_loop
         loader = loop.dataloader
         return isinstance(loader, DataLoader) and loader.state_dict()["batch"] == loop.awaited_batch
+
+
+def replace_older(store: CheckpointStore, name: str, warn: Callable[[str], object]) -> None:
+    """Delete what earlier stops saved; where that fails, it is said, and the stop is none the worse for it.
+
+    Args:
+        store: Where they lie.
+        name: What this one saved.
+        warn: Is told what is left.
+    """
+    try:
+        for older in sorted(store.storage.names()):
+            if PurePath(older).match(FILENAME.format("*")) and older != name:
+                store.remove(older)
+    except (OSError, StorageError) as error:
+        warn(f"{name} is saved, and older ones of its kind are left in {store.folder}: {error}")

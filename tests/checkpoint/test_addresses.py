@@ -15,6 +15,7 @@ from runner.checkpoint.place import Url
 from runner.checkpoint.shares import RUN_FILE, write_manifest
 from runner.errors import CheckpointError, DamagedCheckpoint, StorageError
 from runner.fileio import HTTPBackend, get_file_backend, register_backend
+from runner.watch.stop_hook import replace_older
 
 STATE = {"meta": {"iter": 3}, "optimizer": {}, "state_dict": {"w": torch.full((1000,), 3.0)}}
 
@@ -139,3 +140,22 @@ def test_reading_a_file_makes_no_other_of_it():
         assert backend.stat("memory://x").tag == before
         told["mtime"] = 7.0
         assert backend.stat("memory://x").tag != before
+
+
+def test_an_older_one_that_can_not_be_deleted_does_not_spoil_a_stop(memory, monkeypatch):
+    for step in (1, 2, 3):
+        memory.save(STATE, f"stopped_iter_{step}.pth", step=step)
+    told: list[str] = []
+
+    def broken(self, path):
+        raise ConnectionError("connection reset")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(fsspec.filesystem("memory")), "rm_file", broken)
+        replace_older(memory, "stopped_iter_3.pth", told.append)
+    assert len(told) == 1
+    assert "stopped_iter_3.pth is saved" in told[0]
+    assert "connection reset" in told[0]
+    replace_older(memory, "stopped_iter_3.pth", told.append)
+    assert len(told) == 1
+    assert memory.storage.names() == {"checkpoints.json", "stopped_iter_3.pth"}

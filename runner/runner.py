@@ -413,6 +413,7 @@ class Runner(Setup):
         if self._resumed or (self._has_loaded and (weights_only or not wants_to_resume)):
             return
         found = self._find_checkpoint() if wants_to_resume else self._weights()
+        self._require_same(found)
         if found is None:
             if wants_to_resume:
                 self.logger.info(

@@ -17,7 +17,7 @@ from runner.dataset import Streams, set_random_seed
 from runner.device import resolve_device
 from runner.dist.launcher import Launcher, in_force
 from runner.environment import EnvCfg, Randomness, apply_env_cfg, collect_env
-from runner.errors import BuildError
+from runner.errors import BuildError, CheckpointError
 from runner.logging import LogProcessor, MessageHub, MMLogger
 from runner.visualization import Visualizer
 
@@ -130,6 +130,20 @@ class Setup:
 
     def _weights(self) -> str | Place | None:
         return None if self.load_from is None else self.store.weights(str(self.load_from))
+
+    def _require_same(self, found: str | Place | None) -> None:
+        """See that ranks begin with the same checkpoint: each has looked for itself, perhaps on another machine.
+
+        Raises:
+            CheckpointError: They do not; on every rank.
+        """
+        names = dist.all_gather_object("none" if found is None else str(found).rstrip("/").rpartition("/")[2])
+        if len(set(names)) > 1:
+            listing = ", ".join(f"rank {rank}: {name}" for rank, name in enumerate(names))
+            raise CheckpointError(
+                f"ranks would begin with different checkpoints ({listing}); all machines have to see the same "
+                f"{self.store.folder}, as on a file system that they share, and be given the same flags"
+            )
 
     def dump_config(self) -> None:
         """Write the composed config into the work directory, with references in place of what the environment gave."""

@@ -11,7 +11,7 @@ from noisy_run import Model, assert_equal, fields, train
 from torch import nn
 
 from runner import Runner, dist
-from runner.errors import BuildError
+from runner.errors import BuildError, CheckpointError
 
 
 class Drawn(Model):
@@ -42,6 +42,16 @@ def test_each_rank_goes_on_with_its_own_statistics(tmp_path: Path) -> None:
     assert got.steps == expected.steps[2:]
     assert got.validations == expected.validations
     assert_equal(statistics(resumed), statistics(straight))
+
+
+@pytest.mark.world_size(2)
+def test_ranks_that_find_different_checkpoints_do_not_begin(tmp_path: Path) -> None:
+    train(tmp_path)
+    own = tmp_path if dist.get_rank() == 0 else tmp_path / "of_another_machine"
+    with pytest.raises(
+        CheckpointError, match=r"rank 0: iter_\d+\.pth, rank 1: none\); all machines have to see the same"
+    ):
+        train(own, resume=True)
 
 
 @pytest.mark.world_size(2)

@@ -56,7 +56,8 @@ STOPPED = 75
 _WITH_A_MEANING = frozenset({1, 2, STOPPED})
 """Exit codes of a rank that are the command's too; any other is a run that failed."""
 
-_HANDED_ON = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
+_TAKEN = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGHUP, signal.SIGQUIT)
+"""Signals that get another handler while an agent is at work: torch's, which raises, and ours."""
 
 _SAVING_SECONDS = "120"
 
@@ -222,7 +223,7 @@ def _environment(folder: str, processes: int, restart_from: str | None) -> Itera
         wanted["OMP_NUM_THREADS"] = os.environ.get("OMP_NUM_THREADS", "1")
     before = {name: os.environ.get(name) for name in (*wanted, "TORCHELASTIC_SIGNALS_TO_HANDLE")}
     in_main_thread = threading.current_thread() is threading.main_thread()
-    handlers = {number: signal.getsignal(number) for number in _HANDED_ON if in_main_thread}
+    handlers = {number: signal.getsignal(number) for number in _TAKEN if in_main_thread}
     os.environ.update(wanted)
     if in_main_thread:
         signal.signal(signal.SIGUSR1, _hand_on)  # the agent takes care of the others

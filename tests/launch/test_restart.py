@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from runner.dist.launch import attempt
+from runner.dist.launcher import Group
 from runner.dist.supervise import restart_from, warn_of_shared_store
 
 SCRIPT = Path(__file__).parents[1] / "torture" / "ranks.py"
@@ -87,6 +89,13 @@ def test_machines_that_can_not_meet_are_refused(tmp_path: Path, flags: list[str]
     done = subprocess.run([*ranks.command(tmp_path), *flags], capture_output=True, text=True, timeout=90, check=False)
     assert done.returncode == 3
     assert words in done.stderr
+
+
+def test_signals_are_what_they_were_when_an_attempt_is_over() -> None:
+    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGHUP, signal.SIGQUIT)
+    before = [signal.getsignal(number) for number in numbers]
+    assert attempt(["explain", "unknown-key"], Group(processes=1)).code == 0
+    assert [signal.getsignal(number) for number in numbers] == before
 
 
 def test_torchruns_own_restarts_are_warned_of() -> None:

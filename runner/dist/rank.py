@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import runpy
 import signal
@@ -28,12 +29,25 @@ def main() -> None:
         code = 0
     except SystemExit as ending:
         code = 0 if ending.code is None else ending.code
-        raise
     finally:
+        number = code if isinstance(code, int) else FAILED
         folder = os.environ.get(EXIT_CODES)
         if folder and Path(folder).is_dir():
-            number = code if isinstance(code, int) else FAILED
             Path(folder, os.environ["RANK"]).write_text(str(number), encoding="utf-8")
+    _end(number)
+
+
+def _end(code: int) -> None:
+    """End the process as the interpreter does, but for taking itself down.
+
+    A thread of gloo's may still hold what belongs to Python, and lets it go when it comes to it. Where that is amid the
+    interpreter's end, the process is aborted, and a rank that has done all its work counts as failed.
+    """
+    threading._shutdown()  # type: ignore[attr-defined]  # noqa: SLF001 - as multiprocessing ends its processes
+    atexit._run_exitfuncs()  # noqa: SLF001
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def _leave_without(launcher: int) -> None:

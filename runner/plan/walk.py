@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from runner.checkpoint.saver import Saver
+from runner.checkpoint.store import CheckpointStore
 from runner.hooks import CheckpointHook, Hook, HookList, ParamSchedulerHook
 from runner.loops import IterBasedTrainLoop, TrainLoop
 from runner.plan.parts import Parts, wrappers
@@ -93,11 +94,18 @@ class Stage(Parts):
         if self.data.get("val_cfg") is not None:
             self.val_loop = _Validation(self)
         try:
+            for hook in self.hooks:
+                if isinstance(hook, CheckpointHook):
+                    hook.before_run(cast("Any", self))
             self.train_loop.run()
         finally:
             self.hooks = every
         self.found.epochs = self.train_loop.epoch
         return self.found
+
+    def open_store(self, *_: Any) -> CheckpointStore:
+        """Return a store in the folder of the plan, wherever a run would keep its checkpoints."""
+        return CheckpointStore(self.work_dir)
 
     def _takes_part(self, hook: Hook) -> bool:
         if isinstance(hook, CheckpointHook):

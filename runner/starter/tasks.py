@@ -159,6 +159,8 @@ def _part(catalog: Catalog, name: str, part: str) -> dict[str, Any]:
         return {"root": f"data/{part}"}
     if signature.parameter("ann_file") is not None:
         return {"ann_file": f"data/{part}.json"}
+    if signature.parameter("shards") is not None:
+        return {"shards": [f"data/{part}.tar"]}
     return _wrapped(catalog, signature, part)
 
 

@@ -119,10 +119,10 @@ def cluster(name: str) -> Iterator[dict[str, str]]:
         daemons = []
         try:
             for command in _daemons(folder, config):
-                log = (folder / f"{command[0]}.log").open("wb")
                 executable = shutil.which(command[0], path=SBIN)
                 assert executable is not None
-                daemons.append(subprocess.Popen([executable, *command[1:]], stdout=log, stderr=log))
+                with (folder / f"{command[0]}.log").open("wb") as log:
+                    daemons.append(subprocess.Popen([executable, *command[1:]], stdout=log, stderr=log))
                 if command[0] == "munged":
                     _until((folder / "munge.socket").exists, folder)
             environ = {"SLURM_CONF": str(config)}

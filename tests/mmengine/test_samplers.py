@@ -23,8 +23,8 @@ WORLDS = [(rank, size) for size in (1, 2, 3, 8) for rank in sorted({0, size // 2
 @pytest.fixture(params=WORLDS, ids=lambda world: f"rank{world[0]}of{world[1]}")
 def place(request, monkeypatch):
     """One rank's view of a run: both ask for nothing else."""
-    for module in (their_sampler, our_sampler):
-        monkeypatch.setattr(module, "get_dist_info", lambda: request.param)
+    for module, name in ((their_sampler, "get_dist_info"), (our_sampler, "get_data_info")):
+        monkeypatch.setattr(module, name, lambda: request.param)
 
 
 @pytest.mark.parametrize("size", [1, 7, 24, 5000])

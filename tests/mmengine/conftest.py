@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 import warnings
 from collections.abc import Iterator
 
@@ -20,3 +21,11 @@ def _unmaintained() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
+
+
+@pytest.fixture(autouse=True)
+def _own_loggers() -> Iterator[None]:
+    """A run of MMEngine's leaves a global logger with a closed file behind, which its modules would write to."""
+    yield
+    if "mmengine.logging" in sys.modules:
+        sys.modules["mmengine.logging"].MMLogger._instance_dict.clear()

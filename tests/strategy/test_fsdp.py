@@ -108,8 +108,10 @@ def test_a_sharded_checkpoint_goes_on_in_ddp_and_back(tmp_path):
 def test_load_from_takes_whole_weights_and_shares(tmp_path):
     train(tmp_path / "one", fsdp(state_dict_cfg="local"))
     whole = load(tmp_path / "one" / "iter_6.pth")["state_dict"]
-    torch.save({"state_dict": whole}, tmp_path / f"whole{dist.get_rank()}.pth")
-    for path in (tmp_path / f"whole{dist.get_rank()}.pth", tmp_path / "one" / "iter_6.pth"):
+    if dist.get_rank() == 0:
+        torch.save({"state_dict": whole}, tmp_path / "whole.pth")
+    dist.barrier()
+    for path in (tmp_path / "whole.pth", tmp_path / "one" / "iter_6.pth"):
         runner = build(tmp_path / "two", fsdp(skip_init_weights=True), load_from=str(path))
         runner.prepare_training()
         weight = runner.model.head.weight

@@ -62,12 +62,12 @@ def test_every_form_sees_every_sample_and_measures_the_same(form: str, tmp_path:
     rows = validations(tmp_path / "w")
     assert [row["of"] for row in rows] == [51, 51]  # the padding is dropped
     check = [sys.executable, "-m", "runner", "test", CONFIG, str(tmp_path / "w" / "epoch_2.pth"), "--work-dir", "t"]
-    alone = run([*check, "--format", "json", *test_fields()], tmp_path)
+    alone = run([*check, "--format", "json", *fields_of_a_test()], tmp_path)
     assert alone.returncode == 0, alone.stdout + alone.stderr
     assert f'"right": {rows[-1]["right"]}' in alone.stdout.splitlines()[-1]
 
 
-def test_fields() -> list[str]:
+def fields_of_a_test() -> list[str]:
     """The validation of the config as its test."""
     pairs = {
         "test_cfg": "{}",
@@ -78,7 +78,7 @@ def test_fields() -> list[str]:
     return [part for key, value in pairs.items() for part in ("-o", f"{key}={value}")]
 
 
-test_fields.__test__ = False  # type: ignore[attr-defined]
+fields_of_a_test.__test__ = False  # type: ignore[attr-defined]
 
 
 def test_two_ranks_train_as_one_with_the_same_global_batch(tmp_path: Path) -> None:

@@ -78,9 +78,6 @@ def fields_of_a_test() -> list[str]:
     return [part for key, value in pairs.items() for part in ("-o", f"{key}={value}")]
 
 
-fields_of_a_test.__test__ = False  # type: ignore[attr-defined]
-
-
 def test_two_ranks_train_as_one_with_the_same_global_batch(tmp_path: Path) -> None:
     still = [
         "-o",

@@ -11,8 +11,8 @@ import torch
 
 from runner import dist
 from runner.errors import BuildError, GoBack, LossSpikeError
-from runner.hooks.actions import Actions, KeptBuffers, newest_checkpoint, optimizers
-from runner.hooks.hook import Hook
+from runner.hooks.actions import newest_checkpoint, optimizers
+from runner.hooks.guard import GuardHook
 from runner.kinds import Interval
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class _Spike(NamedTuple):
     median: float
 
 
-class LossSpikeHook(Hook):
+class LossSpikeHook(GuardHook):
     """Acts when the loss of a batch lies far above what it was in the batches before.
 
     A loss is a spike when it is more than `threshold` standard deviations above the median of the `window` losses before
@@ -75,6 +75,7 @@ class LossSpikeHook(Hook):
         limit: Annotated[int, Interval(ge=1)] | None = 10,
         interval: Annotated[int, Interval(ge=1)] = 10,
     ) -> None:
+        super().__init__("loss_spikes")
         self.policy = policy
         self.key = key
         self.threshold = threshold
@@ -83,25 +84,12 @@ class LossSpikeHook(Hook):
         self.interval = interval
         self._losses: deque[float] = deque(maxlen=window)
         self._lasts = False
-        self._left_out: set[int] = set()
         self._is_spoiled = False
         self._has_stepped = False
-        self._unread: list[tuple[int, Any]] = []
-        self._buffers = KeptBuffers()
-        self._done = Actions("loss_spikes")
-        self._handles: list[Any] = []
-
-    @property
-    def actions(self) -> list[dict[str, Any]]:
-        """What was done so far."""
-        return self._done.rows
 
     def before_train(self, runner: Runner) -> None:
         """Stand before each step of the optimizers, where batches may have to be left out."""
-        self._release()
-        self._unread.clear()  # another hook may have made the run go back
-        self._buffers.forget()
-        self._done.publish(runner)
+        super().before_train(runner)
         if self.policy == "rollback" or self._left_out:
             self._handles = [each.register_step_pre_hook(self._before_step) for each in optimizers(runner)]
 
@@ -145,24 +133,6 @@ class LossSpikeHook(Hook):
             f"{what}",
             path=("custom_hooks",),
         )
-
-    def after_train_epoch(self, runner: Runner) -> None:
-        """Look at the end of an epoch."""
-        self._look(runner)
-
-    def before_save(self, runner: Runner) -> None:
-        """Look before anything is saved; called on every rank."""
-        self._look(runner)
-
-    def after_train(self, runner: Runner) -> None:
-        """Look once more, and let the optimizers be."""
-        self._look(runner)
-        self._release()
-
-    def _release(self) -> None:
-        for handle in self._handles:
-            handle.remove()
-        self._handles.clear()
 
     def _look(self, runner: Runner) -> None:
         """Read the losses since the last look, and act on the first spike."""

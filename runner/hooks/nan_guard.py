@@ -10,8 +10,8 @@ from torch.optim import Optimizer
 
 from runner import dist
 from runner.errors import GoBack, NonFiniteError
-from runner.hooks.actions import Actions, KeptBuffers, newest_checkpoint, optimizers
-from runner.hooks.hook import Hook
+from runner.hooks.actions import newest_checkpoint, optimizers
+from runner.hooks.guard import GuardHook
 from runner.kinds import Interval
 from runner.optim import OptimWrapperDict
 from runner.optim.clip import norm_of_all
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["NaNGuardHook"]
 
 
-class NaNGuardHook(Hook):
+class NaNGuardHook(GuardHook):
     """Acts when the gradients of an update are not finite, as they are after a loss that is not.
 
     Nothing waits for the device in a step: whether an update's gradients were finite is noted there, and read every
@@ -53,27 +53,15 @@ class NaNGuardHook(Hook):
         limit: Annotated[int, Interval(ge=1)] | None = 10,
         interval: Annotated[int, Interval(ge=1)] = 10,
     ) -> None:
+        super().__init__("nan_guard")
         self.policy = policy
         self.limit = limit
         self.interval = interval
-        self._done = Actions("nan_guard")
-        self._buffers = KeptBuffers()
-        self._left_out: set[int] = set()
-        self._unread: list[tuple[int, torch.Tensor]] = []
         self._undo: list[Callable[[], None]] = []
-        self._handles: list[Any] = []
-
-    @property
-    def actions(self) -> list[dict[str, Any]]:
-        """What was done so far."""
-        return self._done.rows
 
     def before_train(self, runner: Runner) -> None:
         """Stand before and behind each step of the optimizers."""
-        self._release()
-        self._buffers.forget()
-        self._unread.clear()  # another hook may have made the run go back
-        self._done.publish(runner)
+        super().before_train(runner)
         for optimizer in optimizers(runner):
             self._handles.append(
                 optimizer.register_step_pre_hook(lambda each, *_: self._before_step(each, runner.iter + 1))
@@ -116,24 +104,6 @@ class NaNGuardHook(Hook):
             self._buffers.put_back()
         if self.every_n_train_iters(runner, self.interval):
             self._look(runner)
-
-    def after_train_epoch(self, runner: Runner) -> None:
-        """Look at the end of an epoch."""
-        self._look(runner)
-
-    def before_save(self, runner: Runner) -> None:
-        """Look before anything is saved; called on every rank."""
-        self._look(runner)
-
-    def after_train(self, runner: Runner) -> None:
-        """Look once more, and let the optimizers be."""
-        self._look(runner)
-        self._release()
-
-    def _release(self) -> None:
-        for handle in self._handles:
-            handle.remove()
-        self._handles.clear()
 
     def _look(self, runner: Runner) -> None:
         """Read what was noted since the last look, and act."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Iterator, Sized
+from collections.abc import Iterable, Iterator, Sized
 
 import torch
 from torch import Tensor
@@ -52,9 +53,10 @@ class DefaultSampler(Sampler[int]):
 
     def __iter__(self) -> Iterator[int]:
         start, self._start = self._start, 0
-        return self._indices(start)
+        # Chained, no Python runs from one index to the next.
+        return itertools.chain.from_iterable(self._chunks(start))
 
-    def _indices(self, start: int) -> Iterator[int]:
+    def _chunks(self, start: int) -> Iterator[Iterable[int]]:
         size = len(self.dataset)
         order: Tensor | None = None
         if self.shuffle:
@@ -63,11 +65,11 @@ class DefaultSampler(Sampler[int]):
             last = min(first + _CHUNK, self.num_samples)
             if last * self.world_size <= size:
                 dealt = slice(first * self.world_size + self.rank, last * self.world_size, self.world_size)
-                yield from range(size)[dealt] if order is None else order[dealt].tolist()
+                yield range(size)[dealt] if order is None else order[dealt].tolist()
             else:  # some places lie beyond the end, which is the start again
                 places = torch.arange(first, last) * self.world_size + self.rank
                 places %= size
-                yield from (places if order is None else order[places]).tolist()
+                yield (places if order is None else order[places]).tolist()
 
     def __len__(self) -> int:
         return self.num_samples

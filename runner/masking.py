@@ -31,13 +31,20 @@ def remember(environment: Mapping[str, str | None]) -> None:
     Args:
         environment: The variables that a config asked for; None for those that are not set.
     """
-    secrets = {name: value for name, value in environment.items() if value is not None and _is_secret(value)}
+    # A text of several lines is shown line by line, each behind a time or an indent.
+    secrets = [
+        (name, part)
+        for name, value in environment.items()
+        if value is not None
+        for part in dict.fromkeys((value, *(line.strip() for line in value.splitlines())))
+        if _is_secret(part)
+    ]
     if not secrets:
         return
     from urllib.parse import quote
 
     known = dict(_references)
-    for name, value in secrets.items():
+    for name, value in secrets:
         # As it is, and as JSON (in JSON), `repr` and an address write it.
         texts = {
             value,

@@ -157,6 +157,10 @@ class TestMasking:
         masking.remember({"TOKEN": "hush-hush\n"})
         assert masking.mask("bearer hush-hush.") == "bearer ${env:TOKEN}."
 
+    def test_line_by_line(self):
+        masking.remember({"KEY": "-----BEGIN KEY-----\nabcdefgh\nxyz\n"})
+        assert masking.mask("12:00 -----BEGIN KEY-----\n12:00   abcdefgh\n") == "12:00 ${env:KEY}\n12:00   ${env:KEY}\n"
+
     def test_tuples_with_names(self):
         masking.remember({"TOKEN": "hush-hush"})
         assert masking.mask_texts([urlsplit("hush-hush")]) == [("", "", "${env:TOKEN}", "", "")]

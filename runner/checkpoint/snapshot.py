@@ -67,7 +67,9 @@ def save(
     loop = runner.train_loop
     # What is over once the hook point that we are in is over.
     epoch, iteration = loop.epoch + (runner.finishing == "epoch"), loop.iter + (runner.finishing == "iter")
-    per_rank = dist.all_gather_object(_of_this_rank(runner, epoch))
+    # Rank 0 alone writes what each rank keeps; another has no use for more than its own.
+    own = _of_this_rank(runner, epoch)
+    per_rank = dist.gather_object(own) or [own]
     _keep_what_differs(per_rank)
     # An optimizer that is spread over the ranks puts its state together.
     optimizer = runner.optim_wrapper.state_dict() if save_optimizer and runner.optim_wrapper is not None else None
@@ -206,7 +208,8 @@ def _of_this_rank(runner: Runner, epoch: int) -> dict[str, Any]:
     if runner.train_loop.micro_batch is not None:
         state["micro_batch"] = runner.train_loop.micro_batch
     if runner.world_size > 1:
-        state["buffers"] = {name: buffer.detach().cpu() for name, buffer in runner.unwrapped_model.named_buffers()}
+        named = runner.unwrapped_model.named_buffers()
+        state["buffers"] = {name: local(buffer).detach().cpu() for name, buffer in named}
     wrapper = runner.optim_wrapper
     if wrapper is not None and wrapper.inside_window:
         state["gradients"] = {
@@ -423,7 +426,7 @@ def _restore_the_rest(runner: Runner, checkpoint: Mapping[str, Any], unfit: Coll
 def _restore_buffers(model: nn.Module, buffers: Mapping[str, torch.Tensor]) -> None:
     for name, buffer in model.named_buffers():
         if name in buffers:
-            buffer.copy_(buffers[name])
+            local(buffer).copy_(buffers[name])
 
 
 def _restore_gradients(model: nn.Module, gradients: Mapping[str, torch.Tensor]) -> None:

@@ -4,6 +4,11 @@ A checkpoint is written on this machine first, where its digest is taken, and th
 is done. An object store shows a file whole or not at all, so that a kill amid an upload leaves what was there before.
 Other stores (`sftp://`) are written to under another name, which is then changed.
 
+A folder of shares has many files, and no store gives a folder another name in one step. So one that takes another's place
+is uploaded whole under a hidden name first; only then is the old one deleted, and the new one copied to its name within
+the store. Whenever that is broken off, there is a whole one: the old, or the hidden one, which is read in its stead and
+gets its name with the next save.
+
 Nothing there can be locked so that a dead process lets go. What is done instead: whoever begins to train writes down that
 the folder is his, and whoever finds before a write that it is another's stops. So the run that began last goes on, and
 one that was taken for dead can't disturb it.
@@ -19,7 +24,7 @@ import tempfile
 import time
 import uuid
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -73,8 +78,12 @@ class RemoteFolder:
 
     def names(self) -> set[str]:
         """The names of all that could be a checkpoint; one listing, and a look into each folder. The web lists nothing."""
-        files, folders = self._listed() if self._lists else (set(), set())
-        return files | {name for name in folders if self._has(f"{name}/{RUN_FILE}")}
+        if not self._lists:
+            return set()
+        files, folders = self._listed(hidden=True)
+        whole = {name for name in folders if self._has(f"{name}/{RUN_FILE}")}
+        named = {_name_of(name) if _is_hidden(name) else name for name in whole}
+        return named | {name for name in files if not name.startswith(".")}
 
     def has(self, name: str) -> bool:
         """Whether there is a checkpoint of a name."""
@@ -102,8 +111,7 @@ class RemoteFolder:
             if self._fetched != (name, tag) or not target.exists():
                 self._forget_download()
                 for each in files:
-                    target.parent.mkdir(parents=True, exist_ok=True)
-                    file = self._downloads() / each
+                    file = target / each.rpartition("/")[2] if "/" in each else target
                     file.parent.mkdir(parents=True, exist_ok=True)
                     self._backend.copyfile_to_local(self._at(each), file)
                 self._fetched = name, tag
@@ -125,7 +133,7 @@ class RemoteFolder:
         return temporary(self._staged() / name)
 
     def prepare(self, part: Path) -> None:
-        """Make the staging folder, and clear away what killed saves left in it, and in the store."""
+        """Make the staging folder, and clear away what killed saves left in it, and in the store; or bring it to its end."""
         self._require_ownership()
         self._staged().mkdir(parents=True, exist_ok=True)
         for leftover in self._staged().glob(f".*{TEMPORARY_SUFFIX}"):
@@ -136,24 +144,37 @@ class RemoteFolder:
             for name in files:
                 if name.startswith(".") and name.endswith(TEMPORARY_SUFFIX):
                     self._backend.remove(self._at(name))
-            for name in folders:
-                if name.endswith(".pth") and not self._has(f"{name}/{RUN_FILE}"):
-                    self._backend.rmtree(self._at(name))
+            for name in sorted(folders):  # hidden ones come first
+                if _is_hidden(name) and self._has(f"{name}/{RUN_FILE}"):
+                    self._put_in_place(_name_of(name))
+                elif _is_hidden(name) or (name.endswith(".pth") and not self._has(f"{name}/{RUN_FILE}")):
+                    self._delete(name)
 
     def publish(self, part: Path, name: str) -> None:
         """Upload, and delete what was written here."""
         try:
             self._require_ownership()  # what was written here may have taken minutes
             with self._told(f"{self.folder}/{name}", writes=True):
-                if part.is_dir():
-                    self.delete(name)
-                    # Without its last file a folder is no checkpoint.
-                    for each in sorted(part.iterdir(), key=lambda path: (path.name == RUN_FILE, path.name)):
-                        self._upload(each, f"{name}/{each.name}")
-                else:
+                if not part.is_dir():
                     self._upload(part, name)
+                    return
+                self._refresh()
+                replaces = bool(self._backend.exists(self._at(name)))
+                folder = _hidden(name) if replaces else name
+                for each in _run_file_last(path.name for path in part.iterdir()):
+                    self._upload(part / each, f"{folder}/{each}")
+                if replaces:
+                    self._put_in_place(name)
         finally:
             delete(part)
+
+    def _put_in_place(self, name: str) -> None:
+        """Give the name to the hidden folder that has taken its place; a file of that name goes too."""
+        self._delete(name)
+        hidden = _hidden(name)
+        for each in _run_file_last(each.rpartition("/")[2] for each in self._inside(hidden)):
+            self._copy(f"{hidden}/{each}", f"{name}/{each}")
+        self._delete(hidden)
 
     def write_text(self, name: str, text: str) -> None:
         """Replace a small file in one step."""
@@ -164,13 +185,19 @@ class RemoteFolder:
         """Delete a checkpoint, if there is one."""
         self._require_ownership()
         with self._told(f"{self.folder}/{name}"):
-            self._refresh()
-            if self._backend.isdir(self._at(name)):
-                if self._has(f"{name}/{RUN_FILE}"):
-                    self._backend.remove(self._at(f"{name}/{RUN_FILE}"))
+            self._delete(_hidden(name))
+            self._delete(name)
+
+    def _delete(self, name: str) -> None:
+        self._refresh()
+        if self._backend.isdir(self._at(name)):
+            if self._has(f"{name}/{RUN_FILE}"):
+                self._backend.remove(self._at(f"{name}/{RUN_FILE}"))
+                self._refresh()
+            if self._backend.exists(self._at(name)):
                 self._backend.rmtree(self._at(name))
-            elif self._backend.exists(self._at(name)):
-                self._backend.remove(self._at(name))
+        elif self._backend.exists(self._at(name)):
+            self._backend.remove(self._at(name))
 
     # ---- whose it is -------------------------------------------------------------------------------------------------
 
@@ -233,12 +260,22 @@ class RemoteFolder:
             return True
 
     def _files(self, name: str) -> list[str]:
-        """The files of a checkpoint: itself, or those in its folder."""
+        """The files of a checkpoint: itself, those in its folder, or those in the hidden one that takes its place."""
         self._refresh()
-        if not self._backend.isdir(self._at(name)):
-            return [name]
-        inside = self._backend.list_dir_or_file(self._at(name), list_dir=False, hidden=True)
-        return [f"{name}/{each}" for each in inside]
+        is_folder = bool(self._backend.isdir(self._at(name)))
+        if is_folder and self._has(f"{name}/{RUN_FILE}"):
+            return self._inside(name)
+        if (
+            self._lists
+            and (is_folder or not self._backend.exists(self._at(name)))
+            and self._has(f"{_hidden(name)}/{RUN_FILE}")
+        ):
+            return self._inside(_hidden(name))
+        return self._inside(name) if is_folder else [name]
+
+    def _inside(self, folder: str) -> list[str]:
+        inside = self._backend.list_dir_or_file(self._at(folder), list_dir=False, hidden=True)
+        return [f"{folder}/{each}" for each in inside]
 
     def _listed(self, *, hidden: bool = False) -> tuple[set[str], set[str]]:
         """The names of the files and of the folders."""
@@ -246,7 +283,7 @@ class RemoteFolder:
             self._refresh()
             try:
                 files = set(self._backend.list_dir_or_file(self.folder.text, list_dir=False, hidden=hidden))
-                folders = set(self._backend.list_dir_or_file(self.folder.text, list_file=False))
+                folders = set(self._backend.list_dir_or_file(self.folder.text, list_file=False, hidden=hidden))
             except FileNotFoundError:
                 return set(), set()
             return files, folders
@@ -259,6 +296,15 @@ class RemoteFolder:
         hidden = f"{folder}{slash}.{last}{TEMPORARY_SUFFIX}"
         self._backend.copyfile_from_local(file, self._at(hidden))
         self._backend.move(self._at(hidden), self._at(name))
+
+    def _copy(self, name: str, new: str) -> None:
+        if getattr(self._backend, "shows_whole_files", True):
+            self._backend.copyfile(self._at(name), self._at(new))
+            return
+        copied = self._downloads() / "copied"
+        self._backend.copyfile_to_local(self._at(name), copied)
+        self._upload(copied, new)
+        delete(copied)
 
     def _put(self, name: str, text: str) -> None:
         with self._told(f"{self.folder}/{name}", writes=True):
@@ -334,6 +380,24 @@ def _remove(folder: Path, process: int) -> None:
     """Delete downloads, unless this is a worker that was forked from the process whose they are."""
     if os.getpid() == process:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _hidden(name: str) -> str:
+    """The folder that a folder of shares is uploaded into while it takes another's place."""
+    return f".{name}{TEMPORARY_SUFFIX}"
+
+
+def _is_hidden(folder: str) -> bool:
+    return folder.startswith(".") and folder.endswith(TEMPORARY_SUFFIX)
+
+
+def _name_of(hidden: str) -> str:
+    return hidden.removeprefix(".").removesuffix(TEMPORARY_SUFFIX)
+
+
+def _run_file_last(names: Iterable[str]) -> list[str]:
+    """Files of a folder of shares in the order in which they come to it: without its last one it is no checkpoint."""
+    return sorted(names, key=lambda name: (name == RUN_FILE, name))
 
 
 def _is_manifest(name: str) -> bool:

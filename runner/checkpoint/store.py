@@ -471,7 +471,8 @@ class CheckpointStore:
             self._publish(part, name)
         except (OSError, StorageError):
             if before is not None:
-                write_index(self.storage, {**index, name: before})
+                # Where it broke off is not known: the new one may be there already.
+                write_index(self.storage, {**index, name: [*before, record]})
             raise
         index[name] = [record]
         write_index(self.storage, index)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
 import random
 import stat
 import sys
+import threading
 
 import pytest
 import torch
@@ -22,6 +24,28 @@ INDEX = "checkpoints.json"
 
 def state(step, size=1000):
     return {"meta": {"iter": step}, "optimizer": {"lr": 0.1}, "weights": torch.full((size,), float(step))}
+
+
+class Killed(BaseException):
+    """Stands for the end of the process, which nobody sees to."""
+
+
+def kill_after(count, backend):
+    """Let a driver end with the change after so many; returns whether that has happened."""
+    happened, left = threading.Event(), itertools.count(count, -1)
+
+    def until_then(change):
+        def changing(*args, **kwargs):
+            if happened.is_set() or next(left) <= 0:
+                happened.set()
+                raise Killed
+            return change(*args, **kwargs)
+
+        return changing
+
+    for name in ("copyfile", "copyfile_from_local", "move", "put", "remove", "rmtree"):
+        setattr(backend, name, until_then(getattr(backend, name)))
+    return happened
 
 
 @pytest.fixture
@@ -151,6 +175,44 @@ class TestShares:
         assert opened.newest().name == "iter_1.pth"
         opened.save(state(3), "iter_3.pth", step=3)
         assert store.names("runs/demo") == [INDEX, "iter_1.pth", "iter_3.pth"]
+
+    @pytest.mark.parametrize("protocol", ["s3", "memory"])
+    def test_a_kill_at_any_point_of_a_replacement_leaves_a_whole_one(self, store, tmp_path, protocol):
+        bucket, args = (store.bucket, store.backend_args) if protocol == "s3" else (f"memory://{tmp_path.name}", None)
+        seen = set()
+        for changes in (3, 5, 7, 99) if protocol == "s3" else itertools.count():
+            folder = f"{bucket}/runs/{changes}"
+            victim = CheckpointStore(folder, backend_args=args)
+            victim.save(state(1), "shares.pth", step=1, write=self.write)
+            killed = kill_after(changes, victim.storage._backend)
+            try:
+                victim.save(state(2), "shares.pth", step=2, write=self.write)
+            except Killed:
+                assert killed.is_set()
+            after = CheckpointStore(folder, backend_args=args)
+            newest = after.newest()
+            assert newest.name == "shares.pth"
+            saved = torch.load(after.local(newest) / RUN_FILE, weights_only=True)["meta"]["iter"]
+            seen.add(saved)
+            # The next save brings it to its end, and leaves nothing hidden behind.
+            after.save(state(3), "iter_3.pth", step=3)
+            after.verify(newest)
+            assert torch.load(after.local(newest) / RUN_FILE, weights_only=True)["meta"]["iter"] >= saved
+            driver, _ = after.storage._backend._at(folder)
+            there = {each.rpartition("/")[2] for each in driver.ls(folder, detail=False)}
+            assert there == {INDEX, "iter_3.pth", "shares.pth"}
+            if not killed.is_set():
+                break
+        assert saved == 2
+        assert seen == {1, 2}
+
+    def test_one_that_is_deleted_does_not_come_back(self, opened, store):
+        opened.save(state(1), "shares.pth", step=1, write=self.write)
+        for each in store.names("runs/demo/shares.pth"):
+            store.write(f"runs/demo/.shares.pth.part/{each}", store.read(f"runs/demo/shares.pth/{each}"))
+        assert opened.remove("shares.pth")
+        assert opened.newest() is None
+        assert store.names("runs/demo") == [INDEX]
 
 
 class TestTwoRuns:

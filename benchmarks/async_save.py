@@ -68,29 +68,50 @@ class Measure(Hook):
             self.stalls.append(time.perf_counter() - started)
 
 
-def run(megabytes: float, device: str, *, background: bool | None) -> Measure:
-    measure = Measure(background=background)
-    with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:
-        runner = Runner(
-            model=Wide(megabytes),
-            work_dir=folder,
-            train_dataloader={
-                "dataset": TensorDataset(torch.randn(8, 1)),
-                "batch_size": 8,
-                "sampler": {"type": "InfiniteSampler"},
-                "collate_fn": "default_collate",
-            },
-            train_cfg={"by_epoch": False, "max_iters": SAVES * STEPS_BETWEEN},
-            optim_wrapper={"optimizer": {"type": "Adam", "lr": 1e-4, "foreach": True}},
-            default_hooks={"checkpoint": None, "logger": None},
-            custom_hooks=[measure],
-            randomness={"seed": 0},
-            log_level="ERROR",
-            device=device,
-        )
-        runner.train()
-        runner.close()
+def train(measure: Measure, megabytes: float, folder: str, **options: Any) -> Measure:
+    """Train for as long as it takes to save often enough.
+
+    Args:
+        measure: Saves and takes the times.
+        megabytes: Of the state.
+        folder: The work directory.
+        **options: Further ones of the Runner.
+    """
+    runner = Runner(
+        model=Wide(megabytes),
+        work_dir=folder,
+        train_dataloader={
+            "dataset": TensorDataset(torch.randn(8, 1)),
+            "batch_size": 8,
+            "sampler": {"type": "InfiniteSampler"},
+            "collate_fn": "default_collate",
+        },
+        train_cfg={"by_epoch": False, "max_iters": SAVES * measure.every},
+        optim_wrapper={"optimizer": {"type": "Adam", "lr": 1e-4, "foreach": True}},
+        default_hooks={"checkpoint": None, "logger": None},
+        custom_hooks=[measure],
+        randomness={"seed": 0},
+        log_level="ERROR",
+        **options,
+    )
+    runner.train()
+    runner.close()
     return measure
+
+
+def report(stalls: dict[str, list[float]], steps: dict[str, list[float]]) -> None:
+    """Print the medians, and how they compare."""
+    stall = {name: statistics.median(each) if each else 0.0 for name, each in stalls.items()}
+    step = {name: statistics.median(each) for name, each in steps.items()}
+    for name, each in steps.items():
+        sys.stdout.write(
+            f"{name:11} stall {stall[name] * 1e3:8.1f} ms; step {step[name] * 1e3:.2f} ms at the median of {len(each)}\n"
+        )
+    sys.stdout.write(
+        f"stall: {stall['background'] / stall['at once']:.3f} of one at once; "
+        f"step at the median: {step['background'] / step['none']:.3f} of one in a run without saves, "
+        f"{step['background'] / step['at once']:.3f} of one with saves at once\n"
+    )
 
 
 def main() -> None:
@@ -105,24 +126,16 @@ def main() -> None:
     steps: dict[str, list[float]] = {name: [] for name in ways}
     # There and back again, so that a machine that gets slower favours none of them.
     for name in (*ways, *reversed(ways)):
-        measure = run(given.megabytes, given.device, background=ways[name])
+        with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:
+            measure = train(Measure(background=ways[name]), given.megabytes, folder, device=given.device)
         # The first save makes the memory that the others use again.
         firsts[name] += measure.stalls[:1]
         stalls[name] += measure.stalls[1:]
         steps[name] += measure.steps
-    stall = {name: statistics.median(each) if each else 0.0 for name, each in stalls.items()}
-    step = {name: statistics.median(each) for name, each in steps.items()}
-    for name in ways:
-        first = f", the first {statistics.median(firsts[name]) * 1e3:.1f} ms" if firsts[name] else ""
-        sys.stdout.write(
-            f"{name:11} stall {stall[name] * 1e3:8.1f} ms{first}; step {step[name] * 1e3:.2f} ms at the median of "
-            f"{len(steps[name])}\n"
-        )
-    sys.stdout.write(
-        f"stall: {stall['background'] / stall['at once']:.3f} of one at once; "
-        f"step at the median: {step['background'] / step['none']:.3f} of one in a run without saves, "
-        f"{step['background'] / step['at once']:.3f} of one with saves at once\n"
-    )
+    for name, each in firsts.items():
+        if each:
+            sys.stdout.write(f"{name:11} the first stall {statistics.median(each) * 1e3:.1f} ms\n")
+    report(stalls, steps)
 
 
 if __name__ == "__main__":

@@ -59,10 +59,14 @@ class WatchdogCfg(TypedDict, total=False):
         enable: Whether it watches; default True.
         timeout: Seconds from the end of a step to that of the next; default what a collective operation may take, and
             without a process group no limit.
+        phase_timeout: Seconds for what lies between steps and takes its time: computing metrics, saving or loading a
+            checkpoint, waiting for an upload. Default: as `timeout`, and no less than what a collective operation may take;
+            without a process group no limit.
     """
 
     enable: bool
     timeout: float | None
+    phase_timeout: float | None
 
 
 class EnvCfg(TypedDict, total=False):

@@ -325,7 +325,8 @@ class Runner(Setup):
                 model = loop.run()
             except GoBack as request:
                 self.finishing = None
-                self.resume(request.checkpoint)
+                with self.hooks.phase(self, "loads a checkpoint"):
+                    self.resume(request.checkpoint)
             else:
                 self._is_training = False
                 return model
@@ -489,11 +490,12 @@ class Runner(Setup):
         Raises:
             SaveError: It could not be written; on every rank.
         """
-        snapshot.save(
-            self,
-            place(out_dir) / filename,
-            save_optimizer=save_optimizer,
-            save_param_scheduler=save_param_scheduler,
-            meta=meta or {},
-            options=options or SaveOptions(),
-        )
+        with self.hooks.phase(self, "saves a checkpoint"):
+            snapshot.save(
+                self,
+                place(out_dir) / filename,
+                save_optimizer=save_optimizer,
+                save_param_scheduler=save_param_scheduler,
+                meta=meta or {},
+                options=options or SaveOptions(),
+            )

@@ -7,13 +7,17 @@ import shutil
 import signal
 import subprocess
 import threading
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
-from runner.cli.failure import FINE, RUN, STOPPED, killed_worker, lost_connection, waited_in_vain
+from runner.cli.failure import FINE, RUN, STOPPED, killed_worker, lost_connection, users_traceback, waited_in_vain
 from runner.cli.processes import rank
 from runner.errors import LaunchError, Stopped
+from runner.masking import mask
 
 if TYPE_CHECKING:
     from runner.config import Config
@@ -75,45 +79,88 @@ def _train(cfg: Config, device: str, signals: StopSignals, *, allow_config_chang
         if threading.current_thread() is threading.main_thread():
             # The loaders' workers are about to end too, and torch's handler would raise amid the interpreter's end.
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        explained = _explained(error, watch, failure)
+        own = _write_down(error, runner) if failure is not None else None
+        explained = _explained(error, watch, failure, own)
         if explained is None:
             raise
         raise explained from None
     finally:
-        for each in (watch, failure, stop, runner):
-            if each is not None:
-                each.close()
+        _close(runner, failure, [each for each in (watch, stop) if each is not None])
+
+
+def _close(runner: Runner, failure: SharedFailure | None, hooks: Sequence[WatchHook | StopHook]) -> None:
+    """Close all; a rank that hangs in that, for another one's sake, is ended by what it heard of the other by."""
+    for hook in hooks:
+        hook.close()
+    if failure is None or failure.first is None:
+        if failure is not None:
+            failure.close()  # nobody has failed: the store goes with rank 0, as it should
+        runner.close()
+        return
+    failure.closing()
+    runner.close()
+    failure.close()
+
+
+def _write_down(error: Exception, runner: Runner) -> Path | None:
+    """Keep the traceback of a rank's own error, whatever becomes of the rank; the file, None of an error that is not its own."""
+    if lost_connection(error) or waited_in_vain(error) or killed_worker(error) is not None:
+        return None
+    file = Path(runner.log_dir, f"failed_rank{runner.rank}.txt")
+    try:
+        file.write_text(mask("".join(traceback.format_exception(error))), encoding="utf-8")
+    except OSError as refused:  # the disk may be what the error is about, and that one is to be seen
+        runner.logger.warning(f"{file} could not be written: {refused}")
+        return None
+    return file
 
 
 def _watch(runner: Runner, signals: StopSignals) -> WatchHook | None:
     """Let a run that hangs be ended, where that is wanted."""
-    from runner.watch.watchdog import WatchHook, group_timeout
+    from runner.watch.watchdog import WatchHook, group_timeout, phase_limit
 
     wanted = runner.env_cfg.get("watchdog", {})
     timeout = wanted.get("timeout") or group_timeout(runner)
     if not timeout or not wanted.get("enable", True):
         return None
-    watch = WatchHook(timeout, signals)
+    watch = WatchHook(timeout, signals, phase_limit(runner, timeout, wanted.get("phase_timeout")))
     runner.register_hook(watch)
     return watch
 
 
-def _explained(error: Exception, watch: WatchHook | None, failure: SharedFailure | None) -> LaunchError | None:
-    """What to say of an error that came of another rank; None of one that is this rank's own, which the others hear of."""
+def _explained(
+    error: Exception, watch: WatchHook | None, failure: SharedFailure | None, written: Path | None
+) -> LaunchError | None:
+    """What to say of an error that came of another rank, or after its; None of one that the others are to hear of.
+
+    Args:
+        error: What was raised.
+        watch: Knows of ranks that did not come.
+        failure: Tells the others, and knows who failed first.
+        written: Where the traceback stands, of an error that is this rank's own.
+    """
     if waited_in_vain(error) and watch is not None and (failure is None or failure.first is None):
         said = watch.timed_out(error)
         if said is not None:
             return LaunchError(said)
     if failure is None:
         return None
+    from runner.watch.failure import in_short
+
     told = killed_worker(error)
     if not lost_connection(error):
         failure.tell(error, told)
     if failure.first is None:
         return None
-    own = f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"
-    echo = lost_connection(error) or waited_in_vain(error) or own.startswith(failure.first[1])
-    return LaunchError(failure.account() if echo else f"{failure.account()}; it failed too: {own}")
+    if lost_connection(error) or waited_in_vain(error):
+        return LaunchError(failure.account())
+    own = told or in_short(error)
+    if own == failure.first[1]:  # an error of all ranks is told once
+        where = f"; its own traceback is in {written}" if written is not None else ""
+        return LaunchError(f"{failure.account()}{where}")
+    if told is None:
+        typer.echo(users_traceback(error), err=True, nl=False)  # at once: what is closed now may hang
+    return LaunchError(f"{failure.account()}; it failed too: {own}")
 
 
 def resumes_after_requeue() -> bool:
@@ -150,4 +197,5 @@ if TYPE_CHECKING:
     from runner.runner import Runner
     from runner.watch.failure import SharedFailure
     from runner.watch.signals import StopSignals
+    from runner.watch.stop_hook import StopHook
     from runner.watch.watchdog import WatchHook

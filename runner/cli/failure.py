@@ -14,7 +14,18 @@ import typer
 
 from runner.errors import BuildError, ConfigError, RunnerError
 
-__all__ = ["CONFIG", "FINE", "RUN", "STOPPED", "USAGE", "killed_worker", "lost_connection", "report", "waited_in_vain"]
+__all__ = [
+    "CONFIG",
+    "FINE",
+    "RUN",
+    "STOPPED",
+    "USAGE",
+    "killed_worker",
+    "lost_connection",
+    "report",
+    "users_traceback",
+    "waited_in_vain",
+]
 
 FINE, CONFIG, USAGE, RUN, STOPPED = 0, 1, 2, 3, 75
 
@@ -64,14 +75,18 @@ def report(error: Exception) -> int:
     if (told := _told_by_the_system(error)) is not None:
         typer.echo(f"error: {_of_rank()}{told}", err=True)
         return RUN
-    cause = error.__cause__ if isinstance(error, BuildError) else error
-    if cause is not None and not isinstance(cause, RunnerError):
-        typer.echo("".join(_user_lines(cause)), err=True, nl=False)
+    typer.echo(users_traceback(error), err=True, nl=False)
     if isinstance(error, RunnerError):
         typer.echo(f"error: {_of_rank()}{error}", err=True)
     elif _of_rank():
         typer.echo(f"error: {_of_rank()}{type(error).__name__}, which ends all ranks; its traceback is above", err=True)
     return RUN
+
+
+def users_traceback(error: BaseException) -> str:
+    """The traceback of what a user's code raised, without our own frames; nothing where it raised nothing."""
+    cause = error.__cause__ if isinstance(error, BuildError) else error
+    return "".join(_user_lines(cause)) if cause is not None and not isinstance(cause, RunnerError) else ""
 
 
 def _of_rank() -> str:

@@ -247,10 +247,11 @@ class CheckpointHook(Hook):
             SaveError: The training is done, and its last save failed.
         """
         self._is_training = False
-        self._settle(runner)
-        if self.async_save:
-            runner.saver.close()
-        self._finish(runner)
+        with runner.hooks.phase(runner, "finishes its checkpoints"):
+            self._settle(runner)
+            if self.async_save:
+                runner.saver.close()
+            self._finish(runner)
         if runner.rank == 0:
             self._store.storage.release()
 
@@ -293,7 +294,8 @@ class CheckpointHook(Hook):
     def on_exception(self, runner: Runner, exception: BaseException) -> None:
         """Wait until all is on the disk."""
         del exception
-        runner.saver.wait()
+        with runner.hooks.phase(runner, "finishes its checkpoints"):
+            runner.saver.wait()
 
     def _save(self, runner: Runner, step: int, meta: dict[str, Any], *, is_timed: bool = False) -> None:
         """Save a periodic checkpoint; when it is whole, those that are too many are deleted."""
@@ -359,7 +361,8 @@ class CheckpointHook(Hook):
         if undo is None:
             return
         try:
-            runner.saver.settle()
+            with runner.hooks.phase(runner, "waits for the checkpoint that is written in the background"):
+                runner.saver.settle()
         except SaveError as error:
             undo()
             self._fail(runner, error)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast, overload
 
 from runner.errors import BuildError
@@ -72,6 +73,20 @@ class HookList(Sequence[Hook]):
             methods = self.at(point)
         for method in methods:
             method(runner, **arguments)
+
+    @contextmanager
+    def phase(self, runner: Runner, what: str) -> Iterator[None]:
+        """Call `before_phase` and `after_phase` around work between steps, of which their length says nothing.
+
+        Args:
+            runner: Passed on as the first argument.
+            what: What the run does meanwhile, as the end of a sentence: `saves a checkpoint`.
+        """
+        self.call(runner, "before_phase", what=what)
+        try:
+            yield
+        finally:
+            self.call(runner, "after_phase")
 
     def __len__(self) -> int:
         return len(self._hooks)

@@ -84,8 +84,9 @@ class EvaluationLoop(BaseLoop):
             for idx, data_batch in enumerate(self.dataloader):
                 self.run_iter(idx, data_batch)
         self.runner.call_hook(f"before_{self.mode}_metrics")
-        metrics = self.evaluator.evaluate(_samples(self.dataloader))
-        return {**metrics, **self.losses.means(f"{self.mode}_loss")}
+        with self.runner.hooks.phase(self.runner, "computes metrics"):
+            metrics = self.evaluator.evaluate(_samples(self.dataloader))
+            return {**metrics, **self.losses.means(f"{self.mode}_loss")}
 
     def run_iter(self, idx: int, data_batch: Any) -> None:
         """One batch; what a custom loop overrides.

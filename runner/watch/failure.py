@@ -14,7 +14,7 @@ from runner.dist import get_rank, get_world_size
 from runner.dist.launch import EXIT_CODES, FAILED, FIRST_FAILURE
 from runner.watch.fence import own_connection
 
-__all__ = ["SharedFailure"]
+__all__ = ["SharedFailure", "in_short"]
 
 INTERVAL = 0.25
 """Seconds from one look at the store to the next, in a thread of its own."""
@@ -22,6 +22,8 @@ PATIENCE = 2.0
 """Seconds that a rank which has failed waits for the others to hear of it: the store may go away with it."""
 GRACE = 3.0
 """Seconds in which a rank that hears of it can end by itself, as in an operation that the other has left."""
+CLOSING = 30.0
+"""Seconds that a rank which does end by itself has for closing its log, its visualizer's backends and its group."""
 
 _made = itertools.count()
 
@@ -46,7 +48,7 @@ class SharedFailure:
         self._rank, self._world_size = get_rank(), get_world_size()
         attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
         self._prefix = f"runner/failure/{attempt}/{next(_made)}"
-        self._closed = threading.Event()
+        self._closed, self._closing = threading.Event(), threading.Event()
         self._store = own_connection()
         threading.Thread(target=self._listen, name="runner-failure", daemon=True).start()
 
@@ -59,8 +61,7 @@ class SharedFailure:
         """
         if self.first is not None:
             return
-        line = next(iter(str(error).splitlines()), "")[:300]
-        what = f"{self._rank} {words or type(error).__name__ + (f': {line}' if line else '')}"
+        what = f"{self._rank} {words or in_short(error)}"
         try:
             said = self._store.compare_set(f"{self._prefix}/what", "", what).decode()
             _note(said)
@@ -79,6 +80,10 @@ class SharedFailure:
         assert self.first is not None
         rank, what = self.first
         return f"ends with rank {rank}, which failed ({what})"
+
+    def closing(self) -> None:
+        """This rank ends by itself, and is about to close what it has opened: that takes its time, and may hang."""
+        self._closing.set()
 
     def close(self) -> None:
         """Listen no more."""
@@ -106,11 +111,17 @@ class SharedFailure:
         if self._closed.wait(GRACE):
             return
         self._before_end()
-        if self._closed.is_set():
+        if self._closed.wait(CLOSING if self._closing.is_set() else 0.0):
             return
         sys.stderr.write(f"error: rank {self._rank}: {self.account()}\n")
         sys.stderr.flush()
         os._exit(FAILED)
+
+
+def in_short(error: BaseException) -> str:
+    """An error's type and its first line."""
+    line = next(iter(str(error).splitlines()), "")[:300]
+    return type(error).__name__ + (f": {line}" if line else "")
 
 
 def _note(said: str) -> None:

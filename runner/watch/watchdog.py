@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import faulthandler
+import math
 import os
 import signal
 import sys
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from runner.runner import Runner
     from runner.watch.signals import StopSignals
 
-__all__ = ["WatchHook", "group_timeout"]
+__all__ = ["WatchHook", "group_timeout", "phase_limit"]
 
 FIRST = 3.0
 """How many time limits the first step has, in which kernels are compiled and caches filled."""
@@ -31,22 +32,35 @@ FOLDER, REPORT = "hang", "hang.txt"
 
 
 class WatchHook(Hook):
-    """Ends the run when no step of training, validation or testing has ended for too long.
+    """Ends the run when no step of a training or of its validations has ended for too long.
 
     Then each rank writes the stacks of its threads into the log directory; one of them puts these into `hang.txt`, with
     what is known of ranks that do not answer. The run ends with the exit code 3, so that a supervisor starts it again. A
     single process that hangs in its data loader saves a checkpoint before.
 
+    Work between steps has a limit of its own, and is called what it is: computing metrics, saving and loading
+    checkpoints, waiting for an upload (`HookList.phase`). What is uploaded in the background counts only where the run
+    waits for it.
+
+    Several processes are watched by default, with the limit of a collective operation, `env_cfg.dist_cfg.timeout`, ten
+    minutes where nothing is said; one process only where `env_cfg.watchdog.timeout` is set. What a user must set: where
+    rank 0 computes metrics or writes a checkpoint for longer than ten minutes, a larger `dist_cfg.timeout`, since the
+    others wait for it in a collective operation, which fails then whatever is set here; where a step, or a hook's work
+    that is no phase, takes longer than `timeout`, a larger one.
+
     Args:
         timeout: Seconds from the end of one step to that of the next; the first step has three times as long.
         signals: What the command takes signals by.
+        phase_timeout: Seconds that one such phase may take.
     """
 
     priority = "LOWEST"
 
-    def __init__(self, timeout: float, signals: StopSignals) -> None:
+    def __init__(self, timeout: float, signals: StopSignals, phase_timeout: float = math.inf) -> None:
         self.timeout = timeout
+        self.phase_timeout = phase_timeout
         self.signals = signals
+        self._phases: tuple[str, ...] = ()  # replaced, never changed: the other thread reads it
         self._steps = 0
         self._where = "before the first step"
         self._beat = time.monotonic()
@@ -76,6 +90,15 @@ class WatchHook(Hook):
         """A validation has ended."""
         self._where, self._beat = "after a validation", time.monotonic()
 
+    def before_phase(self, runner: Runner, what: str) -> None:
+        """Work begins whose length a step says nothing about."""
+        self._phases, self._beat = (*self._phases, what), time.monotonic()
+
+    def after_phase(self, runner: Runner) -> None:
+        """It has ended."""
+        self._beat = time.monotonic()  # first, as the limit may be a shorter one again
+        self._phases = self._phases[:-1]
+
     def after_train(self, runner: Runner) -> None:
         """Watch no more."""
         self.close()
@@ -86,10 +109,16 @@ class WatchHook(Hook):
 
     def _watch(self) -> None:
         while not self._closed.wait(min(self.timeout / 10, 1.0)):
-            limit = self.timeout if self._steps else FIRST * self.timeout
-            silent = time.monotonic() - self._beat
-            if silent > limit or (self._folder.exists() and silent > 1):
+            beat = self._beat
+            silent = time.monotonic() - beat
+            hangs = silent > self._limit() or (self._folder.exists() and silent > 1)
+            if hangs and beat == self._beat:  # it has not gone on in the meantime, into what has another limit
                 self._end(silent)
+
+    def _limit(self) -> float:
+        if self._phases:
+            return self.phase_timeout
+        return self.timeout if self._steps else FIRST * self.timeout
 
     def timed_out(self, error: BaseException) -> str | None:
         """Say what is known when a collective operation has waited for too long; this rank's error ends the run.
@@ -116,6 +145,8 @@ class WatchHook(Hook):
         runner = self._runner
         assert runner is not None
         what = f"no step has ended for {self.timeout:g} s"
+        if self._phases and silent > self.phase_timeout:
+            what = f"work between steps takes longer than {self.phase_timeout:g} s (env_cfg.watchdog.phase_timeout)"
         message = self._report(runner, what, self._place(runner, silent))
         if message is not None:
             sys.stderr.write(f"error: {message}\n")
@@ -142,6 +173,8 @@ class WatchHook(Hook):
         return None if report is None else f"{message}\nThe stacks of all ranks are in {report}"
 
     def _place(self, runner: Runner, silent: float) -> str:
+        if phases := self._phases:
+            return f"{phases[-1]} after step {runner.iter}, for {silent:.0f} s"
         loop = runner.train_loop
         what = "waits for the data of" if loop.awaited_batch is not None else "is in"
         place = f"{what} step {runner.iter + 1}" if "training" in self._where or not self._steps else self._where
@@ -155,6 +188,22 @@ class WatchHook(Hook):
             if self._closed.wait(max(self.timeout, 30.0)):
                 return
         os._exit(FAILED)
+
+
+def phase_limit(runner: Runner, timeout: float, given: float | None) -> float:
+    """Seconds that a phase may take.
+
+    Args:
+        runner: The run.
+        timeout: The limit of a step.
+        given: What the config says.
+    """
+    if given:
+        return given
+    # Whoever waits for another rank gives up after this time in any case. A process by itself waits for nobody: how long
+    # its metrics, disk and network take is known to the user alone, and a store's driver has limits of its own.
+    group = group_timeout(runner)
+    return math.inf if group is None else max(timeout, group)
 
 
 def group_timeout(runner: Runner) -> float | None:

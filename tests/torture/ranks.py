@@ -23,7 +23,7 @@ import torch
 
 CONFIG = Path(__file__).parents[1] / "signals" / "project" / "cfg.yaml"
 LIMIT = 30.0
-WATCHDOG = ("-o", "env_cfg.watchdog.timeout=5")
+WATCHDOG = ("-o", "env_cfg.watchdog.timeout=5", "-o", "env_cfg.watchdog.phase_timeout=5")
 """How soon a rank that is stopped is found."""
 SAID = {signal.SIGKILL: "SIGKILL", signal.SIGSTOP: "does not answer: its process is stopped or dead"}
 """What the run says of a rank that was sent a signal."""

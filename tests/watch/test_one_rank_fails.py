@@ -44,6 +44,20 @@ def test_an_error_of_all_ranks_is_told_once(tmp_path: Path) -> None:
     assert done.returncode == 3, done.stdout + done.stderr
     assert done.stderr.count("Traceback") == 1, done.stderr
     assert done.stderr.count("which ends all ranks; its traceback is above") == 1
+    assert done.stderr.count("; its own traceback is in ") == 1
+    assert len(list((tmp_path / "w").glob("*/failed_rank*.txt"))) == 2
+
+
+def test_no_traceback_is_lost_where_ranks_fail_each_for_itself(tmp_path: Path) -> None:
+    done = train(tmp_path / "w", *TWO, "-o", "model.at=3", "-o", "model.others=fail")
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert done.stderr.count("Traceback") == 2, done.stderr
+    assert f"\n{MODEL}\n" in done.stderr
+    assert f"\n{MODEL} either\n" in done.stderr
+    assert done.stderr.count("; it failed too: ValueError: ") == 1
+    written = {path.name: path.read_text("utf-8") for path in (tmp_path / "w").glob("*/failed_rank*.txt")}
+    assert written["failed_rank1.txt"].endswith(f"{MODEL}\n")
+    assert written["failed_rank0.txt"].endswith(f"{MODEL} either\n")
 
 
 def test_a_worker_that_the_kernel_kills_on_one_rank_is_said_so(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import shutil
 from pathlib import Path
 from types import ModuleType
@@ -43,8 +44,10 @@ class Run:
 
     @property
     def checkpoints(self) -> dict[int, Path]:
-        """What it can go on from, by steps."""
-        return self.framework.checkpoints(self.folder)
+        """What it can go on from, by the optimizer's steps."""
+        where, name = self.framework.CHECKPOINTS
+        named = ((re.fullmatch(name, path.name), path) for path in self.folder.glob(where))
+        return dict(sorted((int(match[1]), path) for match, path in named if match))
 
     @property
     def final(self) -> dict[str, torch.Tensor] | None:

@@ -7,12 +7,11 @@ import json
 import random
 import zipfile
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import torch
 
-__all__ = ["Evil", "digests", "flip", "is_whole", "largest", "speak", "truncate"]
+__all__ = ["Evil", "digests", "flip", "is_whole", "largest", "payloads", "speak", "truncate"]
 
 PACKED = {".pth", ".ckpt", ".pt", ".bin"}
 """Files that torch writes, which are zip archives."""
@@ -32,17 +31,23 @@ class Evil:
         return (exec, (f"open({str(self.sentinel)!r}, 'w').close()",))
 
 
-def is_whole(framework: ModuleType, checkpoint: Path, like: Path | None) -> bool:
+def payloads(checkpoint: Path) -> list[Path]:
+    """The files of a checkpoint, which is one or a folder of them."""
+    if checkpoint.is_dir():
+        return sorted(path for path in checkpoint.iterdir() if path.is_file())
+    return [checkpoint]
+
+
+def is_whole(checkpoint: Path, like: Path | None) -> bool:
     """Whether a checkpoint is all there.
 
     Args:
-        framework: Whose it is.
         checkpoint: A file or a folder.
         like: A whole one, whose files it has to have.
     """
-    files = framework.payloads(checkpoint)
+    files = payloads(checkpoint)
     if like is not None and like.is_dir():
-        missing = {path.name for path in framework.payloads(like)} - {path.name for path in files}
+        missing = {path.name for path in payloads(like)} - {path.name for path in files}
         if missing:
             return False
     return all(_is_whole(path) for path in files)
@@ -66,9 +71,9 @@ def _is_whole(path: Path) -> bool:
     return path.stat().st_size > 0
 
 
-def largest(framework: ModuleType, checkpoint: Path) -> Path:
+def largest(checkpoint: Path) -> Path:
     """The largest file of a checkpoint."""
-    return max(framework.payloads(checkpoint), key=lambda path: path.stat().st_size)
+    return max(payloads(checkpoint), key=lambda path: path.stat().st_size)
 
 
 def truncate(path: Path, draw: random.Random) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import re
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +10,14 @@ import torch
 from parts import BATCH, SEED, TRACE, Net, Samples, Spec, save_final, score
 
 __all__ = [
+    "CHECKPOINTS",
     "HAS_EMA",
     "NAME",
     "SETTINGS",
     "TYPOS",
     "WARM",
     "best",
-    "checkpoints",
     "curve",
-    "payloads",
     "train",
     "versions",
 ]
@@ -30,6 +28,8 @@ SETTINGS = (
     '`ModelCheckpoint(every_n_train_steps=5, save_top_k=-1, save_last="link", save_on_exception=True)`; '
     "`EMAWeightAveraging`; `CSVLogger(flush_logs_every_n_steps=1)`"
 )
+CHECKPOINTS = ("checkpoints/step=*.ckpt", r"step=(\d+)(?:-v\d+)?\.ckpt")
+"""Where a run's checkpoints lie, and which of these names count the optimizer's steps."""
 WARM = ("torch._dynamo", "lightning.pytorch", "torchdata.stateful_dataloader")
 """What every launch imports."""
 HAS_EMA = True
@@ -139,25 +139,6 @@ def train(spec: Spec) -> int:
     averaging = next((each for each in trainer.callbacks if isinstance(each, WeightAveraging)), None)
     save_final(spec, model, getattr(averaging, "_average_model", None))
     return 0
-
-
-def checkpoints(folder: Path) -> dict[int, Path]:
-    """The checkpoints that a run goes on from, by the optimizer's steps."""
-    found = {}
-    for path in (folder / "checkpoints").glob("step=*.ckpt"):
-        match = re.fullmatch(r"step=(\d+)(?:-v\d+)?\.ckpt", path.name)
-        if match:
-            found[int(match[1])] = path
-    return dict(sorted(found.items()))
-
-
-def payloads(checkpoint: Path) -> list[Path]:
-    """The files of a checkpoint."""
-    return [checkpoint]
-
-
-def unguard(folder: Path) -> None:
-    """It keeps no digests."""
 
 
 def best(folder: Path) -> list[str]:

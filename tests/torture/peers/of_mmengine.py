@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from pathlib import Path
 from typing import Any
 
 from parts import BATCH, SEED, TRACE, Net, Samples, Spec, save_final, score
 
 __all__ = [
+    "CHECKPOINTS",
     "HAS_EMA",
     "NAME",
     "SETTINGS",
     "TYPOS",
     "WARM",
     "best",
-    "checkpoints",
     "curve",
-    "payloads",
     "train",
     "versions",
 ]
@@ -30,6 +28,8 @@ SETTINGS = (
     "`CheckpointHook(by_epoch=False, interval=5)`; `TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD=1`, without which it can't "
     "load its own checkpoints under torch 2.6 and later (but for the first row)"
 )
+CHECKPOINTS = ("iter_*.pth", r"iter_(\d+)\.pth")
+"""Where a run's checkpoints lie, and which of these names count the optimizer's steps."""
 WARM = ("torch._dynamo", "mmengine.hooks", "mmengine.runner")
 """What every launch imports."""
 HAS_EMA = True
@@ -152,25 +152,6 @@ def train(spec: Spec) -> int:
     beside.mkdir(exist_ok=True)
     Runner.from_cfg(Config(config(spec, str(spec.write(beside / "spec.json"))))).train()
     return 0
-
-
-def checkpoints(folder: Path) -> dict[int, Path]:
-    """The checkpoints that a run goes on from, by the batches trained on."""
-    found = {}
-    for path in folder.glob("iter_*.pth"):
-        match = re.fullmatch(r"iter_(\d+)\.pth", path.name)
-        if match:
-            found[int(match[1])] = path
-    return dict(sorted(found.items()))
-
-
-def payloads(checkpoint: Path) -> list[Path]:
-    """The files of a checkpoint."""
-    return [checkpoint]
-
-
-def unguard(folder: Path) -> None:
-    """It keeps no digests."""
 
 
 def best(folder: Path) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -11,21 +10,22 @@ from typing import Any
 from parts import BATCH, SEED, TRACE, Spec
 
 __all__ = [
+    "CHECKPOINTS",
     "HAS_EMA",
     "NAME",
     "SETTINGS",
     "TYPOS",
     "WARM",
     "best",
-    "checkpoints",
     "curve",
-    "payloads",
     "train",
     "versions",
 ]
 
 NAME = "runner"
 SETTINGS = "`runner train CFG --resume`; `CheckpointHook(by_epoch=False, interval=5)`"
+CHECKPOINTS = ("*.pth", r"(?:stopped_)?iter_(\d+)\.pth")
+"""Where a run's checkpoints lie, and which of these names count the optimizer's steps."""
 WARM = ("torch._dynamo", "runner.cli.train", "runner.runner", "runner.validation", "runner.hooks", "runner.fileio")
 """What every launch imports."""
 HAS_EMA = True
@@ -98,26 +98,6 @@ def train(spec: Spec) -> int:
     path = beside / "config.json"
     path.write_text(json.dumps(config(spec, str(spec.write(beside / "spec.json")))), encoding="utf-8")
     return run(["train", str(path), "--work-dir", str(folder), "--resume=auto", "--device", "cpu"])
-
-
-def checkpoints(folder: Path) -> dict[int, Path]:
-    """The checkpoints that a run goes on from, by the optimizer's steps."""
-    found = {}
-    for path in folder.glob("*.pth"):
-        match = re.fullmatch(r"(?:stopped_)?iter_(\d+)\.pth", path.name)
-        if match:
-            found[int(match[1])] = path
-    return dict(sorted(found.items()))
-
-
-def payloads(checkpoint: Path) -> list[Path]:
-    """The files of a checkpoint."""
-    return [checkpoint]
-
-
-def unguard(folder: Path) -> None:
-    """Take away what a stranger's folder would not have: the digests."""
-    (folder / "checkpoints.json").unlink(missing_ok=True)
 
 
 def best(folder: Path) -> list[str]:

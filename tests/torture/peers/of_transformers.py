@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +11,14 @@ from parts import BATCH, SEED, TRACE, Net, Samples, Spec, save_final, score
 from torch import nn
 
 __all__ = [
+    "CHECKPOINTS",
     "HAS_EMA",
     "NAME",
     "SETTINGS",
     "TYPOS",
     "WARM",
     "best",
-    "checkpoints",
     "curve",
-    "payloads",
     "train",
     "versions",
 ]
@@ -31,6 +29,8 @@ SETTINGS = (
     '`TrainingArguments(save_strategy="steps", save_steps=5, enable_jit_checkpoint=True, '
     "restore_callback_states_from_checkpoint=True)`; `trainer.save_state()` at the end"
 )
+CHECKPOINTS = ("checkpoint-*", r"checkpoint-(\d+)")
+"""Where a run's checkpoints lie, and which of these names count the optimizer's steps."""
 WARM = ("torch._dynamo", "transformers.trainer", "transformers.integrations.integration_utils")
 """What every launch imports."""
 HAS_EMA = False
@@ -132,25 +132,6 @@ def train(spec: Spec) -> int:
     trainer.save_state()
     save_final(spec, trainer.model)
     return 0
-
-
-def checkpoints(folder: Path) -> dict[int, Path]:
-    """The checkpoints that a run goes on from, by the optimizer's steps."""
-    found = {}
-    for path in folder.glob("checkpoint-*"):
-        match = re.fullmatch(r"checkpoint-(\d+)", path.name)
-        if match:
-            found[int(match[1])] = path
-    return dict(sorted(found.items()))
-
-
-def payloads(checkpoint: Path) -> list[Path]:
-    """The files of a checkpoint."""
-    return sorted(path for path in checkpoint.iterdir() if path.is_file())
-
-
-def unguard(folder: Path) -> None:
-    """It keeps no digests."""
 
 
 def best(folder: Path) -> list[str]:

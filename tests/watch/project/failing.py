@@ -34,10 +34,10 @@ class Failing(BaseModel):
     Args:
         at: The forward pass, from 1, that fails; 0 for none.
         rank: The rank that fails; -1 for all.
-        others: What the others do then: their step, nothing for a minute, or a collective operation of their own.
+        others: What the others do then: their step, nothing for a minute, a collective operation of their own, or fail too.
     """
 
-    def __init__(self, at: int = 0, rank: int = 1, others: Literal["step", "busy", "gather"] = "step") -> None:
+    def __init__(self, at: int = 0, rank: int = 1, others: Literal["step", "busy", "gather", "fail"] = "step") -> None:
         super().__init__()
         self.at, self.rank, self.others = at, rank, others
         self.passes = 0
@@ -58,6 +58,8 @@ class Failing(BaseModel):
             raise ValueError("this batch is not as it should be")
         if self.others == "busy":
             time.sleep(120)
+        elif self.others == "fail":
+            raise ValueError("this batch is not as it should be either")
         elif self.others == "gather":
             distributed.all_reduce(torch.ones(1))
 

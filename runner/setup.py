@@ -12,6 +12,7 @@ from runner.build import Builder
 from runner.checkpoint import CheckpointStore
 from runner.checkpoint.place import Place
 from runner.checkpoint.saver import Saver
+from runner.checkpoint.store import is_name
 from runner.config import Config
 from runner.dataset import Streams, set_random_seed
 from runner.device import resolve_device
@@ -122,14 +123,23 @@ class Setup:
 
     def _find_checkpoint(self) -> Place | None:
         """What the field `resume` means; what is found in `work_dir` too where checkpoints go elsewhere."""
-        found = self.store.find(self._resume, self.load_from)
+        found = self._store_for(self._resume).find(self._resume, self.load_from)
         work_dir = Path(self.work_dir)
         if found is None and self.store.folder != work_dir:
             found = self.store.beside(work_dir).find(self._resume, self.load_from)
         return found
 
     def _weights(self) -> str | Place | None:
-        return None if self.load_from is None else self.store.weights(str(self.load_from))
+        if self.load_from is None:
+            return None
+        return self._store_for(self.load_from).weights(str(self.load_from))
+
+    def _store_for(self, wanted: object) -> CheckpointStore:
+        """Where to look for a checkpoint by name: in `work_dir`, as long as nothing is where checkpoints go elsewhere."""
+        work_dir = Path(self.work_dir)
+        if is_name(wanted) and self.store.folder != work_dir and self.store.is_empty():
+            return self.store.beside(work_dir)
+        return self.store
 
     def _require_same(self, found: str | Place | None) -> None:
         """See that ranks begin with the same checkpoint: each has looked for itself, perhaps on another machine.

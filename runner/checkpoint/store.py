@@ -59,7 +59,7 @@ class CheckpointStore:
     Args:
         folder: Where they lie, a path or an address (`s3://bucket/run`); it is created by the first save.
         on_damage: Is told of each damaged file that is come across, in a sentence that names it.
-        backend_args: For an address: what the store's driver needs; by default it looks for itself.
+        backend_args: What the driver of a remote store needs; by default it looks for itself.
         staging: For an address: a folder of this machine in which checkpoints are written before they are uploaded.
 
     Attributes:
@@ -76,6 +76,7 @@ class CheckpointStore:
     ) -> None:
         self.storage = open_folder(folder, backend_args, staging)
         self._backend_args = backend_args
+        self._protocol = self.folder.protocol if isinstance(self.folder, Url) else None
         self._on_damage = on_damage
         self._neighbour: CheckpointStore | None = None
 
@@ -280,6 +281,12 @@ class CheckpointStore:
             self._report(f"{file} is not held against an index: {error}")
             return False
 
+    def is_empty(self) -> bool:
+        """Whether there is nothing here that could be a checkpoint."""
+        there = self.storage.names()
+        known = read_index(self.storage, self._on_damage) if there else {}
+        return not any(name in known or _looks_like_one(name) for name in there)
+
     def _last(self) -> Place:
         path = self.newest()
         if path is None:
@@ -420,9 +427,10 @@ class CheckpointStore:
             for known in (self, self._neighbour):
                 if known is not None and known.folder == folder:
                     return known
-        here = self.folder
-        fits = isinstance(folder, Url) and isinstance(here, Url) and folder.protocol == here.protocol
+        fits = isinstance(folder, Path) or folder.protocol == self._protocol
         store = CheckpointStore(folder, on_damage or self._on_damage, backend_args=self._backend_args if fits else None)
+        if fits:
+            store._protocol = self._protocol  # a path may lead back to an address, by its `last_checkpoint`
         if on_damage is None:
             self._neighbour = store  # which has what was downloaded last
         return store
@@ -489,7 +497,7 @@ class CheckpointStore:
         known.sort(key=lambda item: item[1].order, reverse=True)
         strangers: list[tuple[int, int, str]] = []
         for name in sorted(there - index.keys()):
-            if Path(name).suffix in SUFFIXES and not name.startswith("."):
+            if _looks_like_one(name):
                 try:
                     strangers.append((self.step_of(self.folder / name, None), self.storage.modified(name), name))
                 except CheckpointError as error:
@@ -585,6 +593,16 @@ def advice(error: OSError | StorageError) -> str:
     if error.errno in {errno.ENOENT, errno.ENOTDIR, errno.ESTALE}:
         return "See whether the folder is there and mounted, or set CheckpointHook's out_dir"
     return "Make room, or set CheckpointHook's max_keep_ckpts or out_dir"
+
+
+def is_name(wanted: object) -> bool:
+    """Whether a field asks for a checkpoint of the run's folder by what it is, and not by where it lies."""
+    name = str(wanted)
+    return name == "last" or name.isdecimal() or is_best(name)
+
+
+def _looks_like_one(name: str) -> bool:
+    return Path(name).suffix in SUFFIXES and not name.startswith(".")
 
 
 def _next_order(index: Index) -> int:

@@ -23,18 +23,30 @@ def checkpoints(
     verify: Annotated[
         bool, typer.Option("--verify", help="Read every byte, and exit with 3 where one is wrong.")
     ] = False,
+    backend_args: Annotated[
+        str | None,
+        typer.Option(
+            "--backend-args",
+            metavar="MAPPING",
+            help="What the remote store's driver needs, as in a config: '{endpoint_url: …, key: \"${env:KEY}\"}'.",
+        ),
+    ] = None,
     fmt: Format = "text",
 ) -> int:
     """List the checkpoints of a work directory, the newest first, and verify them."""
     from runner.checkpoint.listing import list_checkpoints
     from runner.checkpoint.place import is_remote, place
     from runner.checkpoint.store import CheckpointStore
+    from runner.config import Config
 
     folder = place(work_dir) if is_remote(work_dir) else file_argument(work_dir)
     if isinstance(folder, Path) and not folder.is_dir():
         raise typer.BadParameter(f"there is no folder {folder}")
+    if isinstance(folder, Path) and backend_args is not None:
+        raise typer.BadParameter("it is for a remote store, and WORK_DIR is a folder", param_hint="--backend-args")
+    arguments = None if backend_args is None else Config.fromstring(backend_args).to_dict()
     notes: list[str] = []
-    rows = list_checkpoints(CheckpointStore(folder, on_damage=notes.append), verify=verify)
+    rows = list_checkpoints(CheckpointStore(folder, notes.append, backend_args=arguments), verify=verify)
     for note in dict.fromkeys(notes):
         typer.echo(note, err=True)
     if fmt == "json":

@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 import torch
+import typer
 from remote_run import remote_run, weights
 
 from runner import CheckpointStore, Hook, load_checkpoint
+from runner.checkpoint import load
 from runner.cli.app import app
 from runner.errors import CheckpointError, DamagedCheckpoint, SaveError
 
@@ -118,6 +120,27 @@ class TestRuns:
         assert seen == [step]
         assert equal(weights(resumed), straight(tmp_path))
 
+    @pytest.mark.parametrize(("wanted", "step"), [("last", 16), ("12", 12)])
+    def test_a_folder_that_is_still_empty_is_passed_over_for_the_work_directory(self, store, tmp_path, wanted, step):
+        remote_run(str(tmp_path / "demo")).train()
+        seen = []
+        resumed = remote_run(str(tmp_path / "demo"), place(store), resume=wanted)
+        resumed.register_hook({"type": Began, "seen": seen})
+        resumed.train()
+        assert seen == [step]
+        loaded = remote_run(str(tmp_path / "demo"), place(store, out_dir=f"{store.bucket}/other"), load_from=wanted)
+        loaded.prepare_training()
+        assert equal(weights(loaded), load(tmp_path / "demo" / f"epoch_{step // 4}.pth")["state_dict"])
+
+    def test_the_note_of_the_work_directory_leads_to_another_place_of_the_same_store(self, store, tmp_path):
+        remote_run(str(tmp_path / "demo"), place(store)).train()
+        seen = []
+        moved = place(store, out_dir=f"{store.bucket}/moved")
+        resumed = remote_run(str(tmp_path / "demo"), moved, resume=True)
+        resumed.register_hook({"type": Began, "seen": seen})
+        resumed.train()
+        assert seen == [16]
+
     def test_without_arguments_the_environment_tells(self, account, tmp_path):
         where = {"out_dir": f"{account.bucket}/runs"}
         trained = remote_run(str(tmp_path / "demo"), where)
@@ -148,6 +171,17 @@ class TestRuns:
 def run(capsys, *args):
     code = app(list(args), standalone_mode=False)
     return code, capsys.readouterr()
+
+
+def test_the_command_is_given_what_the_driver_needs(store, tmp_path, capsys, monkeypatch):
+    CheckpointStore(f"{store.bucket}/runs", backend_args=store.backend_args).save({"optimizer": {}}, "a.pth", step=1)
+    monkeypatch.setenv("THE_SECRET", store.backend_args["secret"])
+    given = f'{{endpoint_url: "{store.url}", key: an-id, secret: "${{env:THE_SECRET}}"}}'
+    code, told = run(capsys, "checkpoints", f"{store.bucket}/runs", "--verify", "--backend-args", given)
+    assert code == 0
+    assert "a.pth" in told.out
+    with pytest.raises(typer.BadParameter, match="it is for a remote store"):
+        run(capsys, "checkpoints", str(tmp_path), "--backend-args", given)
 
 
 def test_the_command_lists_and_verifies(account, tmp_path, capsys):

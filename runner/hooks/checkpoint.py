@@ -13,7 +13,7 @@ from runner.checkpoint.place import Place, place
 from runner.checkpoint.saver import SaveOptions, agree
 from runner.checkpoint.store import NON_FINITE, note_latest_checkpoint
 from runner.errors import BuildError, NonFiniteError, SaveError, StorageError
-from runner.file_names import stay_inside
+from runner.file_names import numbers_files, stay_inside
 from runner.hooks.best import GREATER_KEYS, LESS_KEYS, Best, Rule, find_metric, infer_rule
 from runner.hooks.clock import SharedClock
 from runner.hooks.hook import Hook
@@ -51,8 +51,8 @@ class CheckpointHook(Hook):
         greater_keys: Names, or parts of names, of metrics of which more is better.
         less_keys: Names, or parts of names, of metrics of which less is better.
         file_client_args: The older name of `backend_args`.
-        filename_tmpl: The periodic files' name, with one `{}` for the number; by default `epoch_{}.pth` or
-            `iter_{}.pth`.
+        filename_tmpl: The periodic files' name, with one `{}` for the number, or `{:03d}` and the like; by default
+            `epoch_{}.pth` or `iter_{}.pth`.
         backend_args: What the driver of `out_dir` needs, where that is a remote store; by default it looks for itself, in
             the environment and in its own files.
         published_keys: After the training, the last and the best checkpoints are written once more with these parts
@@ -492,10 +492,10 @@ class CheckpointHook(Hook):
 
     def _check(self) -> None:
         stay_inside("CheckpointHook", "filename_tmpl", self.filename_tmpl)
-        if self.filename_tmpl.count("{}") != 1 or Path(self.filename_tmpl).name != self.filename_tmpl:
+        if not numbers_files(self.filename_tmpl):
             raise BuildError(
                 f"CheckpointHook: filename_tmpl is {self.filename_tmpl!r}; it is a file's name with one {{}} for the "
-                "epoch or iteration: 'epoch_{}.pth'"
+                "epoch or iteration, which gives each a name of its own: 'epoch_{}.pth' or 'epoch_{:03d}.pth'"
             )
         if self.max_keep_ckpts == 0 or self.max_keep_ckpts < -1:
             raise BuildError(

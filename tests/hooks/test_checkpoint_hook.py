@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from runner.checkpoint import CheckpointStore, find_latest_checkpoint, load, to_plain
+from runner.checkpoint.listing import list_checkpoints
 from runner.checkpoint.saver import Saver
 from runner.errors import BuildError, CheckpointError
 from runner.hooks import CheckpointHook, HookList
@@ -103,6 +104,8 @@ class Run:
         ({"interval": 1, "max_keep_ckpts": 2}, ["epoch_5.pth", "epoch_6.pth"]),
         ({"interval": 1, "max_keep_ckpts": 1}, ["epoch_6.pth"]),
         ({"interval": 3, "filename_tmpl": "e{}.pt.pth"}, ["e3.pt.pth", "e6.pt.pth"]),
+        ({"interval": 3, "filename_tmpl": "e_{:03d}.pth"}, ["e_003.pth", "e_006.pth"]),
+        ({"interval": 1, "filename_tmpl": "e_{0:>4}_.pth", "max_keep_ckpts": 2}, ["e_   5_.pth", "e_   6_.pth"]),
         ({"interval": 8, "by_epoch": False}, ["iter_16.pth", "iter_18.pth", "iter_8.pth"]),
         ({"interval": 8, "by_epoch": False, "max_keep_ckpts": 1}, ["iter_18.pth"]),
     ],
@@ -117,6 +120,16 @@ def test_what_is_saved_and_kept(tmp_path, options, files):
         number = int("".join(filter(str.isdigit, name)))
         expected = (number, number * 3) if run.hook.by_epoch else ((number - 1) // 3, number)
         assert (meta["epoch"], meta["iter"]) == expected
+
+
+def test_names_of_a_template_are_known_again_after_a_resume(tmp_path):
+    options = {"interval": 1, "max_keep_ckpts": 2, "filename_tmpl": "e_{:03d}.pth", "save_best": "acc"}
+    Run(tmp_path, **options, scores={2: 0.5}).train(until=3)
+    resumed = Run(tmp_path, **options, scores={5: 0.7}).resume(str(CheckpointStore(tmp_path).newest())).train()
+    assert resumed.files() == ["best_acc_e_005.pth", "e_005.pth", "e_006.pth"]
+    rows = list_checkpoints(CheckpointStore(tmp_path), verify=True)
+    assert [row["file"] for row in rows if row["last"]] == ["e_006.pth"]
+    assert {row["state"] for row in rows} == {"whole"}
 
 
 def test_what_a_checkpoint_holds(tmp_path):
@@ -290,6 +303,22 @@ class TestPublish:
         ({"save_best": "acc", "rule": "more"}, "rule is 'more'; it can be 'greater' or 'less'"),
         ({"save_best": ["acc", "loss"], "rule": ["less", "less", "less"]}, "3 rules for 2 metrics"),
         ({"filename_tmpl": "epoch.pth"}, "with one {} for the epoch"),
+        *(
+            ({"filename_tmpl": wrong}, "with one {} for the epoch")
+            for wrong in (
+                "{}_{}.pth",  # a second number
+                "e_{epoch}.pth",
+                "e_{0.real}.pth",
+                "e_{:q}.pth",
+                "e_{.pth",
+                "e_{{}}.pth",
+                "e_{:0<4}.pth",  # 1, 10 and 100 alike
+                "e_{:.2e}.pth",
+                "e_{:c}.pth",  # 47 is a slash
+                "e_{:/>4}.pth",
+                "e_{:99999999999}.pth",
+            )
+        ),
         ({"filename_tmpl": "../epoch_{}.pth"}, "leads out of the run's own folder"),
         ({"filename_tmpl": "a/epoch_{}.pth"}, "a file's name"),
         ({"save_begin": -1}, "can't be negative"),

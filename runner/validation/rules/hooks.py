@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import PurePath
 
 from runner.errors import Problem
-from runner.file_names import leads_out
+from runner.file_names import leads_out, numbers_files
 from runner.validation.rules.context import Context
 from runner.validation.rules.parts import Part, hooks, number
 
@@ -71,11 +70,9 @@ def _best(context: Context, part: Part) -> Iterator[Problem]:
 
 def _file_name(context: Context, part: Part) -> Iterator[Problem]:
     name = part.value("filename_tmpl")
-    if (
-        isinstance(name, str)
-        and name
-        and not leads_out(name)
-        and (name.count("{}") != 1 or PurePath(name).name != name)
-    ):
-        message = f"'{name}' is no file's name with one {{}} for the epoch or iteration; for example 'epoch_{{}}.pth'"
+    if isinstance(name, str) and name and not leads_out(name) and not numbers_files(name):
+        message = (
+            f"'{name}' is no file's name with one {{}} for the epoch or iteration, which gives each a name of its own; for "
+            "example 'epoch_{}.pth' or 'epoch_{:03d}.pth'"
+        )
         yield context.problem("not-allowed", (*part.path, "filename_tmpl"), message, at="value")

@@ -27,6 +27,8 @@ ARGUMENTS = {
     "a rule for each": (BEST % "[accuracy/top1, val_loss], rule: [greater, less]", []),
     "rules for others": (BEST % "accuracy/top1, rule: [greater, less]", [(RANGE, "rule")]),
     "a file's name": (SAVE % "filename_tmpl: 'mine_{}.pth'", []),
+    "a file's name with leading zeros": (SAVE % "filename_tmpl: 'mine_{:03d}.pth'", []),
+    "a name that is no template": (SAVE % "filename_tmpl: 'mine_{:3q}.pth'", [(ALLOWED, "filename_tmpl")]),
     "the same name for all": (SAVE % "filename_tmpl: mine.pth", [(ALLOWED, "filename_tmpl")]),
     "a name in a folder": (SAVE % "filename_tmpl: 'sub/mine_{}.pth'", [(ALLOWED, "filename_tmpl")]),
 }

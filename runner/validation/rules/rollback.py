@@ -16,10 +16,10 @@ _CHECKPOINT = "runner.hooks.checkpoint:CheckpointHook"
 
 
 def nothing_to_go_back_to(context: Context) -> Iterator[Problem]:
-    """A guard that goes back to the newest checkpoint in a run that saves none before its end."""
+    """A guard that goes back to the newest checkpoint in a run that saves none before its end, and goes on from none."""
     parts = list(hooks(context))
     guards = [part for part in parts if part.is_a(*_GUARDS) and part.value("policy") == "rollback"]
-    if not guards or not context.has("train_cfg") or _may_save_unseen(context, parts):
+    if not guards or not context.has("train_cfg") or _resumes(context) or _may_save_unseen(context, parts):
         return
     savers = [part for part in parts if part.is_a(_CHECKPOINT)]
     if any(_saves(context, part) for part in savers):
@@ -31,6 +31,11 @@ def nothing_to_go_back_to(context: Context) -> Iterator[Problem]:
             "run counts in, or the guard another policy"
         )
         yield context.problem("nothing-to-go-back-to", (*part.path, "policy"), message, at="value")
+
+
+def _resumes(context: Context) -> bool:
+    """Whether the run may begin with a checkpoint in its folder. Weights of `load_from` are none to go back to."""
+    return context.doubtful(("resume",)) or context.data.get("resume") not in {None, False}
 
 
 def _saves(context: Context, part: Part) -> bool:

@@ -145,7 +145,7 @@ class CheckpointStore:
             ) from error
         return self.folder / name
 
-    def newest(self, on_damage: OnDamage | None = None) -> Place | None:
+    def newest(self, on_damage: OnDamage | None = None, *, at_most: int | None = None) -> Place | None:
         """Return the newest whole checkpoint that a run can go on from.
 
         Damaged ones are named and passed over. Where this folder has none at all, and `last_checkpoint` names one in
@@ -153,6 +153,7 @@ class CheckpointStore:
 
         Args:
             on_damage: Takes the place of the store's own.
+            at_most: Those of later iterations are passed over; None is then returned also where all others are damaged.
 
         Returns:
             None where there has never been one.
@@ -162,12 +163,14 @@ class CheckpointStore:
             CheckpointError: There are whole ones, and none of them holds more than weights.
         """
         if on_damage is not None:
-            return self.beside(self.folder, on_damage).newest()
+            return self.beside(self.folder, on_damage).newest(at_most=at_most)
         damaged: list[str] = []
         weights_only: list[str] = []
         unreadable: list[tuple[Place, str]] = []
         for path, record in self._candidates(unreadable):
             try:
+                if at_most is not None and self.step_of(path, record) > at_most:
+                    continue
                 purpose = self._purpose(path, record)
                 if purpose == "resume":
                     self.verify(path)
@@ -179,19 +182,19 @@ class CheckpointStore:
                 if purpose == "weights":
                     weights_only.append(path.name)
         damaged = [*(reason for _, reason in unreadable), *damaged]
-        if damaged:
+        if damaged and at_most is None:
             listing = "\n".join(f"  {reason}" for reason in damaged)
             raise DamagedCheckpoint(
                 f"every checkpoint in {self.folder} is damaged, so there is nothing to resume from:\n{listing}\n"
                 "Delete them to start afresh"
             )
-        if weights_only:
+        if weights_only and at_most is None:
             raise CheckpointError(
                 f"the checkpoints in {self.folder} hold weights without an optimizer's state, so a run can't go on from "
                 f"them: {', '.join(weights_only)}. Give one of them as load_from, or delete them to start afresh"
             )
         elsewhere = self._elsewhere()
-        return elsewhere.newest() if elsewhere else None
+        return elsewhere.newest(at_most=at_most) if elsewhere else None
 
     def find(self, wanted: str | int, default: str | None = None) -> Place | None:
         """Return the checkpoint that the field `resume` means.

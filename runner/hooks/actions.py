@@ -83,17 +83,23 @@ class KeptBuffers:
         self._kept.clear()
 
 
-def newest_checkpoint(runner: Runner) -> str | None:
-    """The newest whole checkpoint of the work directory, the same for all ranks; None where there is none.
+def newest_checkpoint(runner: Runner, before: int) -> str | None:
+    """The newest whole checkpoint from before an iteration, the same for all ranks; None where there is none.
 
-    Every rank calls this. What is being written in the background counts once it is written.
+    Every rank calls this. What is being written in the background counts once it is written. A folder may hold newer ones
+    of a run that went further, when this one went on from an earlier place.
+
+    Args:
+        runner: The run.
+        before: The first iteration, from 1, that must not be in it.
     """
-    runner.saver.wait()
     found: list[str | None] = [None]
-    if dist.is_main_process():
-        newest = runner.store.newest()
-        found = [None if newest is None else str(newest)]
-    dist.broadcast_object_list(found)
+    with runner.hooks.phase(runner, "looks for a checkpoint to go back to"):
+        runner.saver.wait()
+        if dist.is_main_process():
+            newest = runner.store.newest(at_most=before - 1)
+            found = [None if newest is None else str(newest)]
+        dist.broadcast_object_list(found)
     return found[0]
 
 

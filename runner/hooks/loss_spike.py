@@ -45,10 +45,11 @@ class LossSpikeHook(GuardHook):
     Nothing waits for the device in a step: losses are kept there, and read every `interval` iterations, at the end of an
     epoch and before anything is saved, so that a checkpoint is never newer than a spike that nobody has seen.
 
-    `warn` logs it, once for spikes that follow each other. `raise` ends the run. `rollback` goes back to the newest whole
-    checkpoint and trains on from there without the `leave_out` batches that end with the spike: these are read, and
-    neither weights, nor the optimizer's state, nor buffers (as those of batch norm) learn from them. In an accumulation
-    window the whole window is left out.
+    `warn` logs it, once for spikes that follow each other. `raise` ends the run. `rollback` goes back and trains on
+    without the `leave_out` batches that end with the spike: these are read, and neither weights, nor the optimizer's state,
+    nor buffers (as those of batch norm) learn from them. In an accumulation window the whole window is left out. It goes
+    back to the newest whole checkpoint from before these batches; where each is newer, to the newest from before the spike,
+    with a warning, as what was learnt from the batches before it stays.
 
     Each action is a warning in the log, a line in `loss_spikes.jsonl` in the log directory, and an entry of the message
     hub's `loss_spikes`.
@@ -177,16 +178,24 @@ class LossSpikeHook(GuardHook):
                 f"{what}{f', after going back {done} times' if is_over else ''}; look at the data and at the learning "
                 "rate there, clip the gradients, or set LossSpikeHook's policy to warn or rollback, or its threshold higher"
             )
-        checkpoint = newest_checkpoint(runner)
-        if checkpoint is None:
-            raise LossSpikeError(f"{what}, and there is no checkpoint in {runner.work_dir} to go back to")
-        self._done.record(runner, [row])
         first = max(1, spike.iteration - self.leave_out + 1)
+        back = newest_checkpoint(runner, before=first)
+        if back is None and (back := newest_checkpoint(runner, before=spike.iteration)) is not None:
+            runner.logger.warning(
+                f"no whole checkpoint in {runner.store.folder} is from before iteration {first}, the first that leave_out "
+                f"({self.leave_out}) leaves out: what was learnt from it up to {back} stays. Keep more checkpoints "
+                "(CheckpointHook's max_keep_ckpts), or leave out fewer batches"
+            )
+        if back is None:
+            raise LossSpikeError(
+                f"{what}, and there is no checkpoint in {runner.store.folder} to go back to that is from before"
+            )
+        self._done.record(runner, [row])
         self._left_out |= set(range(first, spike.iteration + 1))
         runner.logger.warning(
-            f"{what}: back to {checkpoint}, and from there without the batches of iterations {first} to {spike.iteration}"
+            f"{what}: back to {back}, and from there without the batches of iterations {first} to {spike.iteration}"
         )
-        raise GoBack(checkpoint)
+        raise GoBack(back)
 
     def state_dict(self) -> dict[str, Any]:
         """The window, and what was done so far. All losses up to here are in it, since they are read before a save."""

@@ -132,9 +132,11 @@ class NaNGuardHook(GuardHook):
         if self.policy == "skip":
             runner.logger.warning(f"{what}: the update was left out")
             return
-        checkpoint = newest_checkpoint(runner)
+        checkpoint = newest_checkpoint(runner, before=bad[0])
         if checkpoint is None:
-            raise NonFiniteError(f"{what}, and there is no checkpoint in {runner.store.folder} to go back to")
+            raise NonFiniteError(
+                f"{what}, and there is no checkpoint in {runner.store.folder} to go back to that is from before"
+            )
         # What came after the first bad update came out of broken weights.
         self._left_out.add(bad[0])
         runner.logger.warning(f"{what}: back to {checkpoint}, and from there without the update of iteration {bad[0]}")

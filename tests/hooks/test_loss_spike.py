@@ -140,6 +140,34 @@ def test_it_differs_from_the_run_that_learns_from_it(tmp_path: Path) -> None:
     assert not torch.equal(guarded.model.linear.weight, spoiled.model.linear.weight)
 
 
+def every(iterations: int, **options: Any) -> dict[str, Any]:
+    return {"checkpoint": {"type": "CheckpointHook", "interval": iterations, "by_epoch": False, **options}}
+
+
+def test_it_goes_back_to_before_the_first_batch_that_it_leaves_out(tmp_path: Path) -> None:
+    guarded = run(tmp_path / "guarded", spike("rollback", leave_out=3), default_hooks=every(8))
+    expected = run(tmp_path / "expected", LeaveOut(BAD - 2, BAD - 1, BAD), default_hooks=every(8))
+    assert_equal(guarded, expected)  # and not to iter_16.pth, into which two of the three have gone
+
+
+def test_where_every_checkpoint_is_newer_that_is_said(tmp_path: Path) -> None:
+    hooks = every(8, max_keep_ckpts=1)
+    guarded = run(tmp_path / "guarded", spike("rollback", leave_out=3), default_hooks=hooks, log_level="WARNING")
+    expected = run(tmp_path / "expected", LeaveOut(BAD), default_hooks=hooks)
+    assert_equal(guarded, expected)
+    (log,) = (tmp_path / "guarded").glob("*/*.log")
+    assert f"is from before iteration {BAD - 2}, the first that leave_out (3) leaves out: what was" in log.read_text(
+        "utf-8"
+    )
+
+
+def test_what_a_run_that_went_further_has_left_is_not_gone_back_to(tmp_path: Path) -> None:
+    run(tmp_path / "guarded")
+    guarded = run(tmp_path / "guarded", spike("rollback"), resume="5", default_hooks=every(25))
+    expected = run(tmp_path / "expected", LeaveOut(BAD - 1, BAD))
+    assert_equal(guarded, expected)
+
+
 def test_in_an_accumulation_window_the_window_is_left_out(tmp_path: Path) -> None:
     window = {"optim_wrapper": {"optimizer": {"type": "AdamW", "lr": 0.01}, "accumulative_counts": 4}}
     guarded = run(tmp_path, spike("rollback", leave_out=1), **window)

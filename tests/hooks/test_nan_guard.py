@@ -164,6 +164,14 @@ def test_a_resumed_run_leaves_out_the_same_updates(tmp_path: Path) -> None:
     assert [row["iter"] for row in resumed.message_hub.get_info("nan_guard")] == [BAD]
 
 
+def test_what_a_run_that_went_further_has_left_is_not_gone_back_to(tmp_path: Path) -> None:
+    run(tmp_path / "guarded", bad=False)
+    guard = {"type": "NaNGuardHook", "policy": "rollback"}
+    guarded = run(tmp_path / "guarded", guard, resume="2", default_hooks={"checkpoint": None})
+    expected = run(tmp_path / "expected", LeaveOut(), bad=False)
+    assert is_equal(dict(guarded.model.state_dict()), dict(expected.model.state_dict()))
+
+
 class Normed(Model):
     """With running statistics, which inputs that are not numbers spoil."""
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from runner.cli.arguments import Configs, SkipOthers, Verbose, known_format
+from runner.cli.arguments import Configs, Format, SkipOthers, Verbose
 from runner.cli.failure import CONFIG, FINE
 from runner.cli.loading import config_files
 from runner.config.layout.file import Formatted, format_file, write
@@ -22,10 +22,6 @@ _FIRST = ("_base_", "vars", "custom_imports")
 
 ORDER = [*_FIRST, *(name for name in fields.names() if name not in _FIRST)]
 """The fields: what others lean on, then the schemas' order."""
-
-Format = Annotated[
-    str, typer.Option("--format", metavar="text|json", help="How to print.", callback=known_format("text", "json"))
-]
 
 
 @app.command()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from runner.cli.arguments import Device, Overrides, Unset, override
+from runner.cli.arguments import Device, Format, Overrides, Unset, override
 from runner.cli.attended import resumes_after_requeue, train_attended
 from runner.cli.loading import checked, composed
 from runner.cli.processes import (
@@ -73,9 +73,12 @@ def train(
     device: Device = "auto",
     dry_run: Annotated[
         bool,
-        typer.Option("--dry-run", help="Take a step of each kind in a temporary folder, and say what a run takes."),
+        typer.Option(
+            "--dry-run",
+            help="Take a step of each kind in a temporary folder, and say what a run takes; --format is for this.",
+        ),
     ] = False,
-    fmt: Annotated[str, typer.Option("--format", metavar="text|json", help="How --dry-run prints.")] = "text",
+    fmt: Format = "text",
 ) -> int:
     """Train what a config describes."""
     del local_rank

@@ -42,6 +42,7 @@ def test_version(cli):
         (["validate", "cfg.yaml", "--formt", "json"], "--format"),
         (["validate", "cfg.yaml", "--format", "xml"], "'xml' is no format; give text, json, github or sarif"),
         (["show", "cfg.yaml", "--format", "sarif"], "'sarif' is no format; give text or json"),
+        (["train", "cfg.yaml", "--dry-run", "--format", "xml"], "'xml' is no format; give text or json"),
         (["validate", "cfg.yaml", "--missing-types", "maybe"], "error or warn, not maybe"),
         (["validate", "cfg.yaml", "a=1"], "'a=1' is no file; write an override as `-o a=1`"),
         (["train", "model.width=3"], "'model.width=3' is no file; write an override as `-o model.width=3`"),

@@ -1,7 +1,7 @@
 """What a run leaves on the disk, and how it is read back.
 
 - `format.py`: what a checkpoint may hold
-- `store.py`, `index.py`: a folder of checkpoints that survives kills, full disks and flipped bits
+- `store.py`, `contents.py`, `index.py`: a folder of checkpoints that survives kills, full disks and flipped bits
 - `storage.py`, `remote.py`, `place.py`: where that folder may be: a file system, or a remote store
 - `loader.py`, `inert.py`: reading, our own and foreign ones, without running anything
 - `weights.py`: weights into a model

@@ -206,6 +206,20 @@ class TestShares:
         assert saved == 2
         assert seen == {1, 2}
 
+    def test_a_failure_after_the_old_one_is_gone_leaves_the_new_one_and_an_index_that_knows_it(
+        self, opened, monkeypatch
+    ):
+        def fail(*_):
+            raise ConnectionError("the store is gone")
+
+        opened.save(state(1), "shares.pth", step=1, write=self.write)
+        with monkeypatch.context() as patch:
+            patch.setattr(opened.storage._backend, "copyfile", fail)
+            with pytest.raises(SaveError, match="the store is gone"):
+                opened.save(state(2), "shares.pth", step=2, write=self.write)
+        newest = opened.newest()
+        assert torch.load(opened.local(newest) / RUN_FILE, weights_only=True)["meta"]["iter"] == 2
+
     def test_one_that_is_deleted_does_not_come_back(self, opened, store):
         opened.save(state(1), "shares.pth", step=1, write=self.write)
         for each in store.names("runs/demo/shares.pth"):

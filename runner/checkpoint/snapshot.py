@@ -27,7 +27,7 @@ from runner.checkpoint.store import CheckpointStore
 from runner.checkpoint.weights import load_state_dict
 from runner.dataset import DataLoader
 from runner.dist.roll_call import roll_call
-from runner.dist.sharding import gather, is_dtensor, is_sharded, like, local, with_share
+from runner.dist.sharding import drop_unshared_gradients, gather, is_dtensor, is_sharded, like, local, with_share
 from runner.errors import CheckpointError, Problem
 from runner.masking import mask_texts
 from runner.optim.scheduler import restore_schedulers
@@ -313,6 +313,7 @@ def restore(runner: Runner, filename: str, *, resume_optimizer: bool, resume_par
     resume_optimizer = resume_optimizer and not {"optimizer", "model"} & unfit.keys()
     _restore_position(runner, checkpoint)
     runner.unwrapped_model.zero_grad()  # a run that goes back may be inside an accumulation window
+    drop_unshared_gradients(runner.unwrapped_model)
     if resume_optimizer and runner.optim_wrapper is not None and "optimizer" in checkpoint:
         runner.optim_wrapper.load_state_dict(checkpoint["optimizer"])
     if resume_param_scheduler and "param_schedulers" in checkpoint:

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 __all__ = [
     "copy_model",
+    "drop_unshared_gradients",
     "gather",
     "is_dtensor",
     "is_sharded",
@@ -49,6 +50,20 @@ def reshard(model: nn.Module) -> None:
     for module in model.modules():
         if _is_fsdp(module):
             module.reshard()  # type: ignore[operator]  # FSDPModule's
+
+
+def drop_unshared_gradients(model: nn.Module) -> None:
+    """Forget the gradients that FSDP keeps whole, and away from the parameters, until ranks share them at a window's end."""
+    for module in model.modules():
+        if not _is_fsdp(module):
+            continue
+        state = vars(module._get_fsdp_state())  # type: ignore[operator]  # noqa: SLF001 - nothing public reaches them
+        # torch 2.6 knows one group of parameters to a module.
+        for group in state.get("_fsdp_param_groups") or [state.get("_fsdp_param_group")]:
+            for parameter in group.fsdp_params if group is not None else ():
+                parameter.unsharded_accumulated_grad = None
+                if "_unsharded_param" in vars(parameter):
+                    vars(parameter)["_unsharded_param"].grad = None
 
 
 def local(tensor: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -9,6 +10,7 @@ import torch
 from torch.optim import Optimizer
 
 from runner import dist
+from runner.dist.sharding import is_dtensor, local
 from runner.errors import GoBack, NonFiniteError
 from runner.hooks.actions import newest_checkpoint, optimizers
 from runner.hooks.guard import GuardHook
@@ -87,7 +89,8 @@ class NaNGuardHook(GuardHook):
             return
         if not parameters or getattr(optimizer, "found_inf", None) is not None:
             return  # a gradient scaler looks by itself
-        is_bad = _is_bad([each.grad for each in parameters])
+        # Ranks that hold shares have to leave out the same updates. What is only read later is put together then.
+        is_bad = _is_bad([each.grad for each in parameters], agree=self.policy == "skip")
         self._unread.append((iteration, is_bad))
         if self.policy == "skip":
             self._undo.append(_prepare_skip(optimizer, parameters, is_bad))
@@ -152,9 +155,24 @@ class NaNGuardHook(GuardHook):
         self._done.restore(state_dict["actions"])
 
 
-def _is_bad(gradients: list[torch.Tensor]) -> torch.Tensor:
-    """Whether any value is not finite: a boolean that stays on the device."""
-    return ~torch.isfinite(norm_of_all(gradients, float("inf")))
+def _is_bad(gradients: list[torch.Tensor], *, agree: bool) -> torch.Tensor:
+    """Whether any value is not finite: a boolean that stays on the device.
+
+    Args:
+        gradients: Of which this rank may hold shares, and of some nothing.
+        agree: Whether ranks with shares put together what they found; otherwise each knows of its own.
+    """
+    shares = [share for share in map(local, gradients) if share.numel()]
+    bad = (
+        ~torch.isfinite(norm_of_all(shares, math.inf))
+        if shares
+        else local(gradients[0]).new_zeros((), dtype=torch.bool)
+    )
+    if not agree or not any(map(is_dtensor, gradients)):
+        return bad
+    flag = bad.float()
+    dist.all_reduce(flag, "max")
+    return flag.bool()
 
 
 def _prepare_skip(optimizer: Optimizer, parameters: list[torch.Tensor], is_bad: torch.Tensor) -> Callable[[], None]:

@@ -10,10 +10,14 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.tensor import Shard, distribute_tensor
 from torch.utils.data import TensorDataset
 
-from runner import Hook, NonFiniteError, Runner
+from runner import Hook, NonFiniteError, Runner, dist
 from runner.checkpoint import CheckpointStore, load
+from runner.dist.sharding import local
+from runner.hooks.nan_guard import NaNGuardHook, _is_bad
 from runner.model import BaseModel
 
 BAD = 7
@@ -221,6 +225,58 @@ def test_going_back_from_within_a_window_leaves_its_gradients_behind(tmp_path: P
     )
     assert [row["iter"] for row in rows(got)] == [BAD + 1]
     assert is_equal(dict(got.model.state_dict()), dict(expected.model.state_dict()))
+
+
+@pytest.mark.world_size(2)
+def test_nor_do_ranks_keep_what_they_have_not_shared_yet(tmp_path: Path) -> None:
+    loader = {"dataset": data(bad=True), "batch_size": 1, "sampler": {"type": "DefaultSampler", "shuffle": False}}
+    loader["collate_fn"] = "default_collate"
+    fields: dict[str, Any] = {
+        "optim_wrapper": {"optimizer": OPTIMIZERS[0], "accumulative_counts": 2},
+        "default_hooks": {},
+        "train_dataloader": loader,
+        "strategy": {"type": "FSDPStrategy", "sync_every_step": False, "state_dict_cfg": "full"},
+        "launcher": "pytorch",
+    }
+    got, expected = (
+        run(
+            tmp_path / str(look), SaveOnce(), {"type": "NaNGuardHook", "policy": "rollback", "interval": look}, **fields
+        )
+        for look in (9, 8)  # amid the window that follows the bad one, and at that one's end
+    )
+    assert [row["iter"] for row in rows(got)] == [BAD + 1]
+    weights = [{name: local(each) for name, each in runner.model.state_dict().items()} for runner in (got, expected)]
+    assert is_equal(*weights)
+    assert all(torch.isfinite(each).all() for each in weights[0].values())
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS[:2], ids=lambda each: each["type"])
+@pytest.mark.world_size(2)
+def test_ranks_of_which_one_has_no_share_leave_out_the_same_update(tmp_path: Path, optimizer: dict[str, Any]) -> None:
+    fields: dict[str, Any] = {
+        "optimizer": optimizer,
+        "strategy": {"type": "FSDPStrategy", "state_dict_cfg": "full"},
+        "launcher": "pytorch",
+        "train_cfg": {"by_epoch": False, "max_iters": BATCHES // 2},
+        "default_hooks": {"checkpoint": None},
+    }
+    runner = run(tmp_path, {"type": "NaNGuardHook", "policy": "skip"}, **fields)
+    assert local(runner.model.linear.weight).numel() == (3 if runner.rank == 0 else 0)
+    assert torch.isfinite(local(runner.model.linear.weight)).all()
+    guard = next(hook for hook in runner.hooks if isinstance(hook, NaNGuardHook))
+    assert [row["iter"] for row in guard.actions] == [(BAD + 1) // 2]
+    steps = {float(state["step"]) for state in runner.optim_wrapper.optimizer.state.values() if "step" in state}
+    assert steps <= {BATCHES // 2 - 1.0}
+
+
+@pytest.mark.world_size(2)
+def test_no_rank_waits_in_a_step_for_what_is_read_later() -> None:
+    mesh = init_device_mesh("cpu", (2,))
+    gradient = distribute_tensor(torch.tensor([1.0, math.nan]), mesh, [Shard(0)])
+    if dist.get_rank() == 1:
+        assert _is_bad([gradient], agree=False)  # in which rank 0 takes no part
+    assert bool(_is_bad([gradient], agree=False)) == (dist.get_rank() == 1)
+    assert _is_bad([gradient], agree=True)
 
 
 def test_goes_back_in_the_middle_of_an_epoch(tmp_path: Path) -> None:

@@ -40,15 +40,17 @@ def supervise(args: Sequence[str], group: Group, work_dir: str, max_restarts: in
     """
     group = settled(group)
     checkpoint: str | None = None
-    futile = 0
+    futile, seen = 0, _saves(work_dir)
     for number in range(max_restarts + 1):
-        before = _saves(work_dir)
         ending = attempt(args, group, number, checkpoint)
         if ending.what:
             _say(ending.what)
         if ending.code != FAILED or ending.signalled or max_restarts == 0:
             return ending.code
-        futile = 0 if _saves(work_dir) > before else futile + 1
+        # Compared with what was seen last: a shared folder may show a machine late what another one's rank has saved, and
+        # it counts then, so that all machines count alike.
+        before, seen = seen, _saves(work_dir)
+        futile = 0 if seen > before else futile + 1
         if number == max_restarts:
             _say(f"that was the last of {max_restarts + 1} attempts")
         elif futile == FUTILE:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import itertools
+import os
 import random
 import signal
 import socket
@@ -13,7 +15,8 @@ from typing import Any
 
 import pytest
 
-from runner.dist.launch import attempt
+from runner.dist import supervise
+from runner.dist.launch import Ending, attempt
 from runner.dist.launcher import Group
 from runner.dist.supervise import restart_from, warn_of_shared_store
 
@@ -44,9 +47,8 @@ def test_one_rank_of_two_is_killed(tmp_path: Path) -> None:
 def test_one_rank_of_two_is_stopped(tmp_path: Path) -> None:
     ranks = load_script()
     expected = ranks.straight(tmp_path / "straight")
-    outcome = ranks.killed(
-        tmp_path / "round", expected, random.Random(5), signal.SIGSTOP, "-o", "env_cfg.watchdog.timeout=8"
-    )
+    watched = ("-o", "env_cfg.watchdog={timeout: 8, phase_timeout: 8}")
+    outcome = ranks.killed(tmp_path / "round", expected, random.Random(5), signal.SIGSTOP, *watched)
     assert outcome.hit
     assert outcome.equal, outcome.log[-3000:]
 
@@ -59,6 +61,23 @@ def test_a_group_that_saves_nothing_new_is_given_up(tmp_path: Path) -> None:
     assert done.returncode == 3, done.stderr
     assert "attempt 2 of 10 starts over, as nothing was saved yet, in 1 s" in done.stderr
     assert "3 attempts in a row saved nothing new" in done.stderr
+
+
+def test_what_a_shared_folder_shows_late_was_saved_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Another machine's rank saves in each attempt, and this machine sees it after it has looked."""
+    saves = itertools.count(1)
+
+    def appears(_: float) -> None:
+        note = tmp_path / "last_checkpoint"
+        note.write_text("iter_1.pth", encoding="utf-8")
+        os.utime(note, (0, next(saves)))
+
+    monkeypatch.setattr(supervise, "attempt", lambda *_: Ending(code=3, what="rank 0 died"))
+    monkeypatch.setattr(supervise.time, "sleep", appears)
+    assert supervise.supervise([], Group(processes=1), str(tmp_path), 7) == 3
+    assert "that was the last of 8 attempts" in capsys.readouterr().err
 
 
 def test_two_machines_meet(tmp_path: Path) -> None:

@@ -116,8 +116,6 @@ class Contents:
             CheckpointError: There is no such file.
         """
         file = place(path)
-        if isinstance(file, Path):
-            return file
         try:
             return self.beside(file.parent).storage.local(file.name)
         except FileNotFoundError as error:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
-from runner.checkpoint.index import TEMPORARY_PATTERN, flush_folder, temporary, write_text
+from runner.checkpoint.index import TEMPORARY_PATTERN, TEMPORARY_SUFFIX, flush_folder, temporary, write_text
 from runner.checkpoint.place import Place
 from runner.checkpoint.shares import delete, is_folder_of_shares, size_of
 
 __all__ = ["LocalFolder", "Storage", "is_checkpoint"]
+
+_ASIDE: Final = f".aside{TEMPORARY_SUFFIX}"
+"""What is behind the hidden name of a folder of shares while another one takes its place."""
 
 
 class Storage(Protocol):
@@ -100,23 +103,33 @@ class LocalFolder:
 
     def names(self) -> set[str]:
         """The names of all that could be a checkpoint."""
-        return {path.name for path in self.folder.iterdir() if is_checkpoint(path)} if self.folder.is_dir() else set()
+        if not self.folder.is_dir():
+            return set()
+        named = {path.name for path in self.folder.iterdir() if not path.name.startswith(".") and is_checkpoint(path)}
+        return named | self._stepped_aside().keys()
 
     def has(self, name: str) -> bool:
         """Whether there is a file, or a folder of shares, under a name."""
-        return is_checkpoint(self.folder / name)
+        return is_checkpoint(self.local(name))
 
     def size(self, name: str) -> int:
         """Bytes of a checkpoint."""
-        return size_of(self.folder / name)
+        return size_of(self.local(name))
 
     def modified(self, name: str) -> int:
         """When it was written, in nanoseconds."""
-        return (self.folder / name).stat().st_mtime_ns
+        return self.local(name).stat().st_mtime_ns
 
     def local(self, name: str) -> Path:
-        """The checkpoint itself."""
-        return self.folder / name
+        """The checkpoint itself; or what stepped aside for another one that did not come."""
+        return self._stepped_aside().get(name, self.folder / name)
+
+    def _stepped_aside(self) -> dict[str, Path]:
+        """The folders of shares whose place was to be taken, and is empty, by their names."""
+        asides = {path.name[1 : -len(_ASIDE)]: path for path in self.folder.glob(f".*{_ASIDE}")}
+        return {
+            name: path for name, path in asides.items() if is_checkpoint(path) and not (self.folder / name).exists()
+        }
 
     def read_text(self, name: str) -> str:
         """A small file."""
@@ -133,6 +146,8 @@ class LocalFolder:
     def prepare(self, part: Path) -> None:
         """Make the folder, and clear away what killed saves left behind; into `part` ranks may have written already."""
         self.folder.mkdir(parents=True, exist_ok=True)
+        for name, path in self._stepped_aside().items():
+            path.replace(self.folder / name)
         for leftover in self.folder.glob(TEMPORARY_PATTERN):
             if leftover != part:
                 delete(leftover)
@@ -141,19 +156,18 @@ class LocalFolder:
         """Rename, and make sure that the name is on the disk."""
         path = self.folder / name
         if part.is_dir() and path.exists():
-            # A folder takes no other's place in one step: a kill between the two leaves the checkpoints before it.
-            replaced = temporary(path.with_name(f"{path.name}.replaced"))
-            delete(replaced)
-            path.replace(replaced)
+            # A folder takes no other's place in one step. After a kill between the two the old one is read where it is.
+            aside = path.with_name(f".{name}{_ASIDE}")
+            path.replace(aside)
             part.replace(path)
-            delete(replaced)
+            delete(aside)
         else:
             part.replace(path)
         flush_folder(self.folder)
 
     def delete(self, name: str) -> None:
         """Delete a checkpoint, if there is one."""
-        delete(self.folder / name)
+        delete(self.local(name))
 
     def claim(self) -> str | None:
         """Nothing: the work directory is locked."""

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import multiprocessing
 import os
@@ -16,6 +17,7 @@ import pytest
 import torch
 
 from runner.checkpoint import CheckpointStore, find_latest_checkpoint, load
+from runner.checkpoint.shares import RUN_FILE, write_manifest
 from runner.checkpoint.store import note_latest_checkpoint
 from runner.errors import CheckpointError, DamagedCheckpoint
 
@@ -26,6 +28,12 @@ INDEX = "checkpoints.json"
 
 def state(step, size=1000):
     return {"meta": {"iter": step}, "optimizer": {"lr": 0.1}, "weights": torch.full((size,), float(step))}
+
+
+def write_shares(state, part):
+    part.mkdir(parents=True)
+    torch.save(state, part / RUN_FILE)
+    return write_manifest(part)
 
 
 @pytest.fixture
@@ -321,6 +329,39 @@ class TestKill:
         three.save(state(4), "iter_3.pth", step=4)
         three.verify(tmp_path / "iter_3.pth")
         assert load(three.newest())["weights"][0] == 4
+
+    def test_at_each_rename_while_a_folder_of_shares_takes_anothers_place(self, tmp_path, monkeypatch):
+        renamed, seen = os.replace, set()
+        for renames in itertools.count():
+            folder, left = tmp_path / str(renames), iter(range(renames))
+
+            def replace(source, target, left=left):
+                if next(left, None) is None:
+                    raise KeyboardInterrupt
+                return renamed(source, target)
+
+            CheckpointStore(folder).save(state(1), "shares.pth", step=1, write=write_shares)
+            with monkeypatch.context() as patch:
+                patch.setattr(Path, "replace", replace)
+                patch.setattr(os, "replace", replace)
+                try:
+                    CheckpointStore(folder).save(state(2), "shares.pth", step=2, write=write_shares)
+                    was_killed = False
+                except KeyboardInterrupt:
+                    was_killed = True
+            after = CheckpointStore(folder)
+            newest = after.newest()
+            assert newest == folder / "shares.pth"
+            saved = load(after.local(newest) / RUN_FILE)["meta"]["iter"]
+            seen.add(saved)
+            after.save(state(3), "iter_3.pth", step=3)
+            after.verify(newest)
+            assert load(after.local(newest) / RUN_FILE)["meta"]["iter"] == saved
+            assert sorted(path.name for path in folder.iterdir()) == [INDEX, "iter_3.pth", "shares.pth"]
+            if not was_killed:
+                break
+        assert saved == 2
+        assert seen == {1, 2}
 
     @pytest.mark.parametrize("keep", [1, 3])
     def test_at_random_moments(self, tmp_path, start, keep):

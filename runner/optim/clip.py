@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Final, Literal, TypedDict
 
 import torch
 from torch.nn.utils import clip_grad_norm_, clip_grad_value_, get_total_norm
 
+from runner import dist
 from runner.dist.sharding import is_dtensor, local
 from runner.errors import BuildError
 from runner.kinds import Interval
@@ -138,11 +140,22 @@ def norm_of_all(gradients: list[torch.Tensor], norm_type: float = 2.0, *, foreac
         )
     norms = []
     for group in groups.values():
+        if math.isinf(norm_type) and is_dtensor(group[0]):
+            norms.append(_largest(group, foreach))
+            continue
         # torch puts the norms of one mesh together, not those of two.
         norm: Any = get_total_norm(group, norm_type, foreach=foreach)
         norms.append(norm.full_tensor() if is_dtensor(norm) else norm)
     total: torch.Tensor = norms[0] if len(norms) == 1 else torch.linalg.vector_norm(torch.stack(norms), norm_type)
     return total
+
+
+def _largest(spread: list[torch.Tensor], foreach: bool | None) -> torch.Tensor:
+    """The largest absolute value of spread gradients. torch's own fails on a rank that has an empty share of one."""
+    shares = [share for share in map(local, spread) if share.numel()]
+    largest = get_total_norm(shares, math.inf, foreach=foreach) if shares else local(spread[0]).new_zeros(())
+    dist.all_reduce(largest, "max")
+    return largest
 
 
 def _norm_type(value: object) -> float:

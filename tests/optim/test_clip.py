@@ -1,0 +1,24 @@
+"""The norm of gradients of which ranks hold shares."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.tensor import Shard, distribute_tensor
+from torch.nn.utils import get_total_norm
+
+from runner.optim.clip import norm_of_all
+
+
+@pytest.mark.parametrize("norm_type", [1.0, 2.0, math.inf])
+@pytest.mark.world_size(2)
+def test_where_a_rank_has_an_empty_share(norm_type: float) -> None:
+    mesh = init_device_mesh("cpu", (2,))
+    whole = [torch.tensor([3.0, -4.0, 1.0]), torch.tensor([-12.0])]  # the second rank has nothing of the last one
+    spread = [distribute_tensor(each, mesh, [Shard(0)]) for each in whole]
+    alone = torch.tensor([5.0, -84.0])
+    assert torch.allclose(norm_of_all(spread, norm_type), get_total_norm(whole, norm_type))
+    assert torch.allclose(norm_of_all([*spread, alone], norm_type), get_total_norm([*whole, alone], norm_type))

@@ -42,7 +42,7 @@ IMPORTERS = {
 ALLOWED_IMPORTS = {
     ("__init__.py", "__getattr__", "importlib.import_module(home)"): "our own module, from the table of public names",
     ("hooks/__init__.py", "__getattr__", "import_module(home)"): "our own module, from the table of hooks",
-    ("cli/app.py", "LazyGroup.get_command", "importlib.import_module(f\"runner.cli.{cmd_name.replace('-', '_')}\")"): (
+    ("cli/app.py", "LazyGroup.get_command", "importlib.import_module(f'runner.cli.{name}')"): (
         "our own module: the name is a key of COMMANDS"
     ),
     ("dist/rank.py", "main", "runpy.run_module('runner', run_name='__main__')"): "ourselves",

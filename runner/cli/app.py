@@ -58,8 +58,8 @@ class LazyGroup(TyperGroup):
         """The command of that name, imported now."""
         del ctx
         if cmd_name in COMMANDS:
-            module = importlib.import_module(f"runner.cli.{cmd_name.replace('-', '_')}")
-            command = typer.main.get_command(module.app)
+            name = cmd_name.replace("-", "_")
+            command = typer.main.get_command(importlib.import_module(f"runner.cli.{name}").app)
             command.name = cmd_name
             return command
         return _added().get(cmd_name)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import atexit
 import inspect
+import signal
+import time
 import weakref
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from multiprocessing.process import BaseProcess
 from typing import Any, Final
 
@@ -17,6 +19,9 @@ from runner.dataset.order import Fetch, Pass
 from runner.dataset.worker import Shielded
 
 __all__ = ["Pool"]
+
+_DYING: Final = 1.0
+"""Seconds in which a process that was killed is gone."""
 
 _workers: Final[weakref.WeakSet[BaseProcess]] = weakref.WeakSet()
 
@@ -83,11 +88,39 @@ class Pool:
 
 def _iterate(loader: DataLoader[Any]) -> Iterator[Any]:
     """A pass, whose workers are killed where torch, having waited for them, would terminate them: they don't hear that."""
-    iterator = iter(loader)
-    for worker in getattr(iterator, "_workers", ()):
+    iterator: Any = iter(loader)
+    workers = getattr(iterator, "_workers", ())
+    for worker in workers:
         worker.terminate = worker.kill
         _workers.add(worker)
-    return iterator
+    if workers:
+        get = iterator._try_get_data  # noqa: SLF001 - all else raises what it has said already
+        iterator._try_get_data = _telling(get, workers)  # noqa: SLF001 - as above
+    batches: Iterator[Any] = iterator
+    return batches
+
+
+def _telling(get: Callable[..., Any], workers: Sequence[BaseProcess]) -> Callable[..., Any]:
+    """What asks for a batch, which says in torch's words of a killed worker what is elsewhere said of its connection only.
+
+    A batch may be on its way when its worker is killed, whose process is then still dying: torch finds it alive.
+    """
+
+    def get_data(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return get(*args, **kwargs)
+        except Exception as error:
+            deadline = time.monotonic() + (_DYING if isinstance(error, (OSError, EOFError)) else 0)
+            while True:
+                for worker in workers:
+                    if worker.exitcode == -signal.SIGKILL:
+                        said = f"DataLoader worker (pid {worker.pid}) is killed by signal: Killed. "
+                        raise RuntimeError(said) from error
+                if time.monotonic() >= deadline:
+                    raise
+                time.sleep(0.01)
+
+    return get_data
 
 
 @atexit.register

@@ -123,7 +123,7 @@ class TestForeign:
         assert torch.equal(read["state_dict"]["w"], torch.arange(3))
         assert read["namespace"].name == "argparse.Namespace"
         assert read["namespace"].state == {"lr": 0.1}
-        assert read["path"].arguments == ("/", "a")
+        assert Path(*read["path"].arguments) == Path("/a")
         assert read["default"] == {"a": [1]}
         assert read["queue"] == [1, 2]
         assert read["mapping"] == {"a": 1}

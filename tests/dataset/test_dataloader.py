@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import gc
+import os
 import random
+import signal
 from functools import partial
 
 import numpy as np
@@ -16,6 +18,7 @@ from torch.utils.data import (
     WeightedRandomSampler,
     get_worker_info,
 )
+from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
 
 from runner.dataset import DataLoader, DefaultSampler, InfiniteSampler, Position, order
 
@@ -412,3 +415,22 @@ def test_workers_end_with_the_loader():
     gc.collect()
     worker.join(10)
     assert not worker.is_alive()
+
+
+def test_a_worker_that_is_killed_while_its_batch_is_under_way_is_said_so(monkeypatch):
+    def get(iterator, *_):
+        os.kill(iterator._workers[0].pid, signal.SIGKILL)
+        raise ConnectionResetError("while a batch's memory was handed over")
+
+    monkeypatch.setattr(_MultiProcessingDataLoaderIter, "_try_get_data", get)
+    with pytest.raises(RuntimeError, match=r"DataLoader worker \(pid \d+\) is killed by signal: Killed"):
+        next(iter(DataLoader(Noisy(), BATCH, num_workers=1)))
+
+
+def test_what_else_goes_wrong_between_the_processes_is_not_taken_for_that(monkeypatch):
+    def get(*_):
+        raise EOFError("for another reason")
+
+    monkeypatch.setattr(_MultiProcessingDataLoaderIter, "_try_get_data", get)
+    with pytest.raises(EOFError, match="for another reason"):
+        next(iter(DataLoader(Noisy(), BATCH, num_workers=1)))

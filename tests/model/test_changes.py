@@ -207,6 +207,7 @@ def test_channels_lie_last(tmp_path):
     assert all(seen)
 
 
+@pytest.mark.filterwarnings("ignore:Guards may run slower on Python 3.13.0")
 @pytest.mark.parametrize("fullgraph", [True, False])
 def test_the_forward_of_a_training_step_is_compiled(tmp_path, fullgraph):
     from torch._dynamo.testing import CompileCounterWithBackend

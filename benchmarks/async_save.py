@@ -2,8 +2,9 @@
 
     python benchmarks/async_save.py [MEGABYTES] [--device cpu|cuda]
 
-A state of some 200 MB: a model and Adam's two averages. Each way saves a few times amid steps of a fixed length; a stall is
-what `save_checkpoint` takes, a step is timed from its begin to its end, while a checkpoint is being written and while none is.
+A state of some 200 MB: a model and Adam's two averages. A stall is what `save_checkpoint` takes, a step is timed from its
+begin to its end. Stretches of steps that begin with a save and stretches without one take turns, so that a machine whose
+speed drifts, which it does by more than this is about, favours neither.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ from runner import Hook, Runner
 from runner.checkpoint.saver import SaveOptions
 from runner.model import BaseModel
 
-LAYERS, SAVES, STEPS_BETWEEN = 16, 4, 25
+LAYERS, SAVES, STEPS_BETWEEN = 16, 8, 25
+WAYS = {"at once": False, "background": True}
 
 
 class Wide(BaseModel):
@@ -44,14 +46,15 @@ class Wide(BaseModel):
 
 
 class Measure(Hook):
-    """Saves every so many steps, and times saves and steps."""
+    """Saves before every other stretch of so many steps, and times saves and steps."""
 
     priority = "LOWEST"
 
-    def __init__(self, *, background: bool | None, every: int = STEPS_BETWEEN) -> None:
+    def __init__(self, *, background: bool, every: int = STEPS_BETWEEN) -> None:
         self.background, self.every = background, every
         self.stalls: list[float] = []
-        self.steps: list[float] = []
+        self.after_saves: list[float] = []
+        self.others: list[float] = []
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
         self.started = time.perf_counter()
@@ -61,8 +64,10 @@ class Measure(Hook):
     ) -> None:
         if runner.device.type == "cuda":
             torch.cuda.synchronize()
-        self.steps.append(time.perf_counter() - self.started)
-        if self.background is not None and runner.iter % self.every == 0:
+        stretch, step = divmod(runner.iter, self.every)
+        if stretch:  # the first one warms up
+            (self.after_saves if stretch % 2 else self.others).append(time.perf_counter() - self.started)
+        if step == self.every - 1 and not stretch % 2:
             started = time.perf_counter()
             runner.save_checkpoint(runner.work_dir, "state.pth", options=SaveOptions(background=self.background))
             self.stalls.append(time.perf_counter() - started)
@@ -86,7 +91,7 @@ def train(measure: Measure, megabytes: float, folder: str, **options: Any) -> Me
             "sampler": {"type": "InfiniteSampler"},
             "collate_fn": "default_collate",
         },
-        train_cfg={"by_epoch": False, "max_iters": SAVES * measure.every},
+        train_cfg={"by_epoch": False, "max_iters": (2 * SAVES + 1) * measure.every},
         optim_wrapper={"optimizer": {"type": "Adam", "lr": 1e-4, "foreach": True}},
         default_hooks={"checkpoint": None, "logger": None},
         custom_hooks=[measure],
@@ -99,24 +104,17 @@ def train(measure: Measure, megabytes: float, folder: str, **options: Any) -> Me
     return measure
 
 
-def turns(ways: list[str]) -> list[str]:
-    """Each way three times, at another place each time, so that a machine whose speed drifts favours none of them."""
-    return [name for first in range(len(ways)) for name in (*ways[first:], *ways[:first])]
-
-
-def report(stalls: dict[str, list[float]], steps: dict[str, list[float]]) -> None:
-    """Print the medians, and how they compare."""
-    stall = {name: statistics.median(each) if each else 0.0 for name, each in stalls.items()}
-    step = {name: statistics.median(each) for name, each in steps.items()}
-    for name, each in steps.items():
+def report(measures: dict[str, Measure]) -> None:
+    """Print the medians, and how they compare. The first save makes the memory that the others use again."""
+    for name, each in measures.items():
+        saving, without = statistics.median(each.after_saves), statistics.median(each.others)
         sys.stdout.write(
-            f"{name:11} stall {stall[name] * 1e3:8.1f} ms; step {step[name] * 1e3:.2f} ms at the median of {len(each)}\n"
+            f"{name:11} stall {1e3 * statistics.median(each.stalls[1:]):6.1f} ms, the first {1e3 * each.stalls[0]:6.1f} ms; "
+            f"step at the median: {1e3 * saving:.2f} ms after saves, {1e3 * without:.2f} ms without, "
+            f"{saving / without:.3f} of it\n"
         )
-    sys.stdout.write(
-        f"stall: {stall['background'] / stall['at once']:.3f} of one at once; "
-        f"step at the median: {step['background'] / step['none']:.3f} of one in a run without saves, "
-        f"{step['background'] / step['at once']:.3f} of one with saves at once\n"
-    )
+    stalls = [statistics.median(measures[name].stalls[1:]) for name in ("background", "at once")]
+    sys.stdout.write(f"stall in the background: {stalls[0] / stalls[1]:.3f} of one at once\n")
 
 
 def main() -> None:
@@ -125,21 +123,12 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     given = parser.parse_args()
     torch.set_num_threads(1)
-    ways = {"none": None, "at once": False, "background": True}
-    stalls: dict[str, list[float]] = {name: [] for name in ways}
-    firsts: dict[str, list[float]] = {name: [] for name in ways}
-    steps: dict[str, list[float]] = {name: [] for name in ways}
-    for name in turns(list(ways)):
+    measures = {}
+    for name, background in WAYS.items():
         with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:
-            measure = train(Measure(background=ways[name]), given.megabytes, folder, device=given.device)
-        # The first save makes the memory that the others use again.
-        firsts[name] += measure.stalls[:1]
-        stalls[name] += measure.stalls[1:]
-        steps[name] += measure.steps
-    for name, each in firsts.items():
-        if each:
-            sys.stdout.write(f"{name:11} the first stall {statistics.median(each) * 1e3:.1f} ms\n")
-    report(stalls, steps)
+            measure = Measure(background=background)
+            measures[name] = train(measure, given.megabytes, folder, device=given.device)
+    report(measures)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ import tempfile
 from pathlib import Path
 
 import torch
-from async_save import Measure, report, train, turns
+from async_save import WAYS, Measure, report, train
 from torch import distributed
 
 RANKS, STEPS_BETWEEN = 2, 6
@@ -26,18 +26,13 @@ RANKS, STEPS_BETWEEN = 2, 6
 def rank(megabytes: float, folder: str) -> None:
     torch.set_num_threads(1)
     distributed.init_process_group("gloo")
-    ways = {"none": None, "at once": False, "background": True}
-    stalls: dict[str, list[float]] = {name: [] for name in ways}
-    steps: dict[str, list[float]] = {name: [] for name in ways}
     strategy = {"type": "FSDPStrategy", "state_dict_cfg": "sharded"}
-    for turn, name in enumerate(turns(list(ways))):
-        measure = Measure(background=ways[name], every=STEPS_BETWEEN)
-        train(measure, megabytes, str(Path(folder, str(turn))), device="cpu", strategy=strategy)
-        # The first save makes the memory that the others use again.
-        stalls[name] += measure.stalls[1:]
-        steps[name] += measure.steps
+    measures = {}
+    for name, background in WAYS.items():
+        measure = Measure(background=background, every=STEPS_BETWEEN)
+        measures[name] = train(measure, megabytes, str(Path(folder, name)), device="cpu", strategy=strategy)
     if distributed.get_rank() == 0:
-        report(stalls, steps)
+        report(measures)
     distributed.destroy_process_group()
 
 

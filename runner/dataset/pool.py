@@ -7,7 +7,7 @@ import inspect
 import signal
 import time
 import weakref
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator
 from multiprocessing.process import BaseProcess
 from typing import Any, Final
 
@@ -94,21 +94,22 @@ def _iterate(loader: DataLoader[Any]) -> Iterator[Any]:
         worker.terminate = worker.kill
         _workers.add(worker)
     if workers:
-        get = iterator._try_get_data  # noqa: SLF001 - all else raises what it has said already
-        iterator._try_get_data = _telling(get, workers)  # noqa: SLF001 - as above
+        iterator._try_get_data = _telling(iterator)  # noqa: SLF001 - all else raises what it has said already
     batches: Iterator[Any] = iterator
     return batches
 
 
-def _telling(get: Callable[..., Any], workers: Sequence[BaseProcess]) -> Callable[..., Any]:
+def _telling(iterator: Any) -> Callable[..., Any]:
     """What asks for a batch, which says in torch's words of a killed worker what is elsewhere said of its connection only.
 
     A batch may be on its way when its worker is killed, whose process is then still dying: torch finds it alive.
     """
+    # Nothing here may hold the iterator: its workers end when it is let go.
+    get, owner, workers = type(iterator)._try_get_data, weakref.ref(iterator), iterator._workers  # noqa: SLF001 - as above
 
     def get_data(*args: Any, **kwargs: Any) -> Any:
         try:
-            return get(*args, **kwargs)
+            return get(owner(), *args, **kwargs)
         except Exception as error:
             deadline = time.monotonic() + (_DYING if isinstance(error, (OSError, EOFError)) else 0)
             while True:

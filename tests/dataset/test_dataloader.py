@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gc
+import multiprocessing
 import os
 import random
 import signal
@@ -425,6 +426,19 @@ def test_a_worker_that_is_killed_while_its_batch_is_under_way_is_said_so(monkeyp
     monkeypatch.setattr(_MultiProcessingDataLoaderIter, "_try_get_data", get)
     with pytest.raises(RuntimeError, match=r"DataLoader worker \(pid \d+\) is killed by signal: Killed"):
         next(iter(DataLoader(Noisy(), BATCH, num_workers=1)))
+
+
+def test_workers_end_when_the_batches_are_let_go():
+    before = set(multiprocessing.active_children())
+    batches = iter(DataLoader(Noisy(), BATCH, num_workers=1))
+    next(batches)
+    assert set(multiprocessing.active_children()) - before
+    gc.disable()  # by their references alone
+    try:
+        del batches
+        assert not set(multiprocessing.active_children()) - before
+    finally:
+        gc.enable()
 
 
 def test_what_else_goes_wrong_between_the_processes_is_not_taken_for_that(monkeypatch):

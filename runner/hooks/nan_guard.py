@@ -162,12 +162,7 @@ def _is_bad(gradients: list[torch.Tensor], *, agree: bool) -> torch.Tensor:
         gradients: Of which this rank may hold shares, and of some nothing.
         agree: Whether ranks with shares put together what they found; otherwise each knows of its own.
     """
-    shares = [share for share in map(local, gradients) if share.numel()]
-    bad = (
-        ~torch.isfinite(norm_of_all(shares, math.inf))
-        if shares
-        else local(gradients[0]).new_zeros((), dtype=torch.bool)
-    )
+    bad = ~torch.isfinite(norm_of_all([local(each) for each in gradients], math.inf))
     if not agree or not any(map(is_dtensor, gradients)):
         return bad
     flag = bad.float()

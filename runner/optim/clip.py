@@ -128,7 +128,7 @@ def norm_of_all(gradients: list[torch.Tensor], norm_type: float = 2.0, *, foreac
     """The norm of gradients of which ranks may hold shares, of all of them together: the same tensor on all ranks.
 
     Args:
-        gradients: Some may be whole on each rank, others spread over one mesh or another.
+        gradients: Some may be whole on each rank, others spread over one mesh or another; some may be empty.
         norm_type: Which p-norm.
         foreach: Work on all gradients at once; null decides by the device.
     """
@@ -140,7 +140,7 @@ def norm_of_all(gradients: list[torch.Tensor], norm_type: float = 2.0, *, foreac
         )
     norms = []
     for group in groups.values():
-        if math.isinf(norm_type) and is_dtensor(group[0]):
+        if math.isinf(norm_type):
             norms.append(_largest(group, foreach))
             continue
         # torch puts the norms of one mesh together, not those of two.
@@ -150,12 +150,17 @@ def norm_of_all(gradients: list[torch.Tensor], norm_type: float = 2.0, *, foreac
     return total
 
 
-def _largest(spread: list[torch.Tensor], foreach: bool | None) -> torch.Tensor:
-    """The largest absolute value of spread gradients. torch's own fails on a rank that has an empty share of one."""
-    shares = [share for share in map(local, spread) if share.numel()]
-    largest = get_total_norm(shares, math.inf, foreach=foreach) if shares else local(spread[0]).new_zeros(())
-    dist.all_reduce(largest, "max")
-    return largest
+def _largest(gradients: list[torch.Tensor], foreach: bool | None) -> torch.Tensor:
+    """The largest absolute value, NaN if one is. torch's own fails where a gradient, or a rank's share of it, is empty."""
+    shares = [share for share in map(local, gradients) if share.numel()]
+    largest = get_total_norm(shares, math.inf, foreach=foreach) if shares else local(gradients[0]).new_zeros(())
+    if not is_dtensor(gradients[0]):
+        return largest
+    # Two numbers, since gloo's maximum of NaN and a number is the number.
+    is_nan = largest.isnan()
+    both = torch.stack([largest.masked_fill(is_nan, 0), is_nan.to(largest.dtype)])
+    dist.all_reduce(both, "max")
+    return both[0].masked_fill(both[1] > 0, math.nan)
 
 
 def _norm_type(value: object) -> float:

@@ -22,3 +22,20 @@ def test_where_a_rank_has_an_empty_share(norm_type: float) -> None:
     alone = torch.tensor([5.0, -84.0])
     assert torch.allclose(norm_of_all(spread, norm_type), get_total_norm(whole, norm_type))
     assert torch.allclose(norm_of_all([*spread, alone], norm_type), get_total_norm([*whole, alone], norm_type))
+
+
+@pytest.mark.world_size(2)
+def test_what_is_not_a_number_on_one_rank_is_so_on_all() -> None:
+    mesh = init_device_mesh("cpu", (2,))
+    for spoiled in ([1.0, math.nan], [math.nan, 1.0], [1.0, math.inf], [math.nan, math.inf]):
+        whole, alone = torch.tensor(spoiled), torch.tensor([2.0])
+        spread = distribute_tensor(whole, mesh, [Shard(0)])
+        for gradients, expected in (([spread], [whole]), ([spread, alone], [whole, alone])):
+            norm = norm_of_all(gradients, math.inf)
+            torch.testing.assert_close(norm, get_total_norm(expected, math.inf), equal_nan=True)
+
+
+def test_where_a_gradient_is_empty() -> None:
+    empty = torch.empty(0, 3)
+    assert norm_of_all([empty, torch.tensor([3.0, -4.0])], math.inf) == 4
+    assert norm_of_all([empty], math.inf) == 0

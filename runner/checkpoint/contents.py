@@ -55,7 +55,7 @@ class Contents:
         self._backend_args = backend_args
         self._protocol = self.folder.protocol if isinstance(self.folder, Url) else None
         self._on_damage = on_damage
-        self._neighbour: Any = None  # of the same class
+        self._neighbour: Self | None = None
 
     @property
     def folder(self) -> Place:

@@ -122,14 +122,16 @@ class LocalFolder:
 
     def local(self, name: str) -> Path:
         """The checkpoint itself; or what stepped aside for another one that did not come."""
-        return self._stepped_aside().get(name, self.folder / name)
+        path, aside = self.folder / name, self._aside(name)
+        return aside if not path.exists() and is_checkpoint(aside) else path
+
+    def _aside(self, name: str) -> Path:
+        return self.folder / f".{name}{_ASIDE}"
 
     def _stepped_aside(self) -> dict[str, Path]:
         """The folders of shares whose place was to be taken, and is empty, by their names."""
         asides = {path.name[1 : -len(_ASIDE)]: path for path in self.folder.glob(f".*{_ASIDE}")}
-        return {
-            name: path for name, path in asides.items() if is_checkpoint(path) and not (self.folder / name).exists()
-        }
+        return {name: path for name, path in asides.items() if self.local(name) == path}
 
     def read_text(self, name: str) -> str:
         """A small file."""
@@ -157,7 +159,7 @@ class LocalFolder:
         path = self.folder / name
         if part.is_dir() and path.exists():
             # A folder takes no other's place in one step. After a kill between the two the old one is read where it is.
-            aside = path.with_name(f".{name}{_ASIDE}")
+            aside = self._aside(name)
             path.replace(aside)
             part.replace(path)
             delete(aside)

@@ -47,16 +47,8 @@ READ_SIZE: Final = 1 << 20
 class CheckpointStore(Contents):
     """The checkpoints of one folder, of a file system or of a remote store.
 
-    It keeps nothing of them in memory: several stores over one folder see the same. One process writes.
-
-    Args:
-        folder: Where they lie, a path or an address (`s3://bucket/run`); it is created by the first save.
-        on_damage: Is told of each damaged file that is come across, in a sentence that names it.
-        backend_args: What the driver of a remote store needs; by default it looks for itself.
-        staging: For an address: a folder of this machine in which checkpoints are written before they are uploaded.
-
-    Attributes:
-        storage: What reads and writes there.
+    It keeps nothing of them in memory: several stores over one folder see the same. One process writes. The arguments
+    are those of `Contents`.
     """
 
     def save(

@@ -127,9 +127,12 @@ def _telling(iterator: Any) -> Callable[..., Any]:
 @atexit.register
 def _end_workers() -> None:
     """End workers that are left when the process exits, since multiprocessing terminates them and waits."""
-    for worker in list(_workers):
-        if worker.is_alive():
-            worker.kill()
+    left = [worker for worker in _workers if worker.is_alive()]
+    if left and hasattr(signal, "SIGCHLD"):
+        # torch's handler would raise an error of their end, wherever the exit has come to by then.
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    for worker in left:
+        worker.kill()
 
 
 class _Passes:

@@ -5,6 +5,8 @@ import multiprocessing
 import os
 import random
 import signal
+import subprocess
+import sys
 from functools import partial
 
 import numpy as np
@@ -439,6 +441,22 @@ def test_workers_end_when_the_batches_are_let_go():
         assert not set(multiprocessing.active_children()) - before
     finally:
         gc.enable()
+
+
+LEAVES_WORKERS = """
+from torch.utils.data import TensorDataset
+import torch
+from runner.dataset import DataLoader
+
+batches = iter(DataLoader(TensorDataset(torch.zeros(64, 1)), 1, num_workers=2))
+next(batches)
+"""
+
+
+def test_a_process_that_exits_amid_a_pass_says_nothing():
+    call = [sys.executable, "-c", LEAVES_WORKERS]
+    done = subprocess.run(call, check=False, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_what_else_goes_wrong_between_the_processes_is_not_taken_for_that(monkeypatch):

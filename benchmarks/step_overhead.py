@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import inspect
 import io
 import os
 import statistics
@@ -24,11 +25,15 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from runner import Hook, Runner
+from runner.hooks import LoggerHook
 from runner.model import BaseModel
 
 BATCH = 64
 BLOCK = 100
 """Steps of a turn."""
+
+
+LINE_SECONDS = 2 * inspect.signature(LoggerHook).parameters["min_line_seconds"].default
 
 
 class Perceptron(BaseModel):
@@ -133,6 +138,8 @@ def framework(steps: int, workers: int, hook: Hook) -> None:
             train_dataloader=loader(steps, workers),
             train_cfg={"by_epoch": True, "max_epochs": 1},
             optim_wrapper={"optimizer": {"type": "SGD", "lr": 0.01}},
+            # Half of the seconds are the bare loop's: twice as many from line to line are as many steps as by default.
+            default_hooks={"logger": {"type": "LoggerHook", "min_line_seconds": LINE_SECONDS}},
             custom_hooks=[hook],
             randomness={"seed": 0},
             device="cpu",

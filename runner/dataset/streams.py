@@ -14,7 +14,7 @@ import hashlib
 import os
 import random
 import struct
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import torch
@@ -23,13 +23,14 @@ from runner.dist import get_data_rank, sync_random_seed
 
 __all__ = ["Keys", "Seeds", "Streams", "key", "key_generators", "seed_generators", "set_random_seed"]
 
-_POSITION: Final = struct.Struct("<QQqq")
+_BEFORE_INDEX: Final = struct.Struct("<QQq")
+_INDEX: Final = struct.Struct("<q")
 _SEEDS: Final = struct.Struct("<QQI")
 _MASK: Final = (1 << 64) - 1
 _BLOCK: Final = 64
 """Positions whose keys are worked out together."""
 
-_numpy_seed = np.random.seed
+_numpy: Final[Any] = np.random.mtrand._rand  # noqa: SLF001 - what `np.random.seed` and its kin are methods of
 _python: Final[Any] = random._inst  # noqa: SLF001 - what `random.seed` and its kin are methods of
 _python_seed: Final = super(random.Random, _python).seed
 """What `random.seed` does with an integer, but for forgetting the other half of a pair that `random.gauss` made."""
@@ -47,21 +48,24 @@ def key(seed: int, epoch: int, rank: int, index: int, purpose: str) -> bytes:
         index: Of the batch in the epoch, or of the iteration.
         purpose: What is drawn, so that two uses of one position differ; at most 16 bytes.
     """
-    blank = _hashers.get(purpose)
-    if blank is None:
-        blank = _hashers[purpose] = hashlib.blake2b(digest_size=20, person=purpose.encode())
-    hasher = blank.copy()
-    hasher.update(_POSITION.pack(seed & _MASK, epoch & _MASK, rank, index))
+    hasher = _hasher(seed, epoch, rank, purpose)
+    hasher.update(_INDEX.pack(index))
     digest: bytes = hasher.digest()
     return digest
 
 
-class Seeds(NamedTuple):
-    """What the three generators are seeded with at a position."""
+def _hasher(seed: int, epoch: int, rank: int, purpose: str) -> Any:
+    """What has taken in all of a position but the index."""
+    blank = _hashers.get(purpose)
+    if blank is None:
+        blank = _hashers[purpose] = hashlib.blake2b(digest_size=20, person=purpose.encode())
+    hasher = blank.copy()
+    hasher.update(_BEFORE_INDEX.pack(seed & _MASK, epoch & _MASK, rank))
+    return hasher
 
-    python: int
-    torch: int
-    numpy: int
+
+Seeds: TypeAlias = tuple[int, int, int]
+"""What Python's, torch's and NumPy's generators are seeded with at a position, in this order."""
 
 
 class Keys:
@@ -86,16 +90,23 @@ class Keys:
         place = index - self._first
         if not 0 <= place < len(self._block):
             self._first, place = index, 0
-            self._block = [
-                Seeds._make(_SEEDS.unpack(key(self.seed, self.epoch, self.rank, each, self.purpose)))
-                for each in range(index, index + _BLOCK)
-            ]
+            self._block = self._work_out(index)
         return self._block[place]
+
+    def _work_out(self, first: int) -> list[Seeds]:
+        block: list[Any] = []
+        copy = _hasher(self.seed, self.epoch, self.rank, self.purpose).copy
+        for index in range(first, first + _BLOCK):
+            hasher = copy()
+            hasher.update(_INDEX.pack(index))
+            block.append(_SEEDS.unpack(hasher.digest()))
+        return block
 
 
 def key_generators(digest: bytes) -> None:
     """Seed Python's, NumPy's and torch's generators from a key (7 us, where `torch.manual_seed` takes 150)."""
-    seed_generators(Seeds._make(_SEEDS.unpack(digest)))
+    seeds: Any = _SEEDS.unpack(digest)
+    seed_generators(seeds)
 
 
 def seed_generators(seeds: Seeds) -> None:
@@ -103,8 +114,16 @@ def seed_generators(seeds: Seeds) -> None:
     for_python, for_torch, for_numpy = seeds
     _python_seed(for_python)
     _python.gauss_next = None
-    _numpy_seed(for_numpy)
+    _seed_numpy(for_numpy)
     torch.default_generator.manual_seed(for_torch)
+
+
+def _seed_numpy(seed: int) -> None:
+    """What `np.random.seed` does with an integer, without its detours."""
+    try:
+        _numpy.seed(seed)
+    except TypeError:  # somebody has called np.random.set_bit_generator
+        np.random.seed(seed)  # noqa: NPY002 - the generator that users' transforms draw from
 
 
 class Streams:
@@ -136,7 +155,7 @@ class Streams:
         for_python, _, for_numpy = self._keys.at(iteration)
         _python_seed(for_python)
         _python.gauss_next = None
-        _numpy_seed(for_numpy)
+        _seed_numpy(for_numpy)
 
     def leave_step(self) -> None:
         """Remember where torch's training stream stands."""

@@ -192,12 +192,12 @@ class CheckpointHook(Hook):
     ) -> None:
         """Save, if it counts iterations and one is due, or if it is time."""
         is_time = self._clock is not None and self._clock.strikes()
+        if self.by_epoch and not is_time:
+            return  # what nearly every step comes to
         position = {"epoch": runner.epoch, "iter": runner.iter + 1}
         if self.by_epoch:
-            if is_time:
-                self._save(runner, runner.iter + 1, position, is_timed=True)
-            return
-        if (
+            self._save(runner, runner.iter + 1, position, is_timed=True)
+        elif (
             is_time
             or self.every_n_train_iters(runner, self.interval, self.save_begin)
             or (self.save_last and (self.is_last_train_iter(runner) or _is_stopped(runner)))

@@ -293,14 +293,16 @@ class HistoryBuffer:
         return math.nan if _has_nan(values) else pick(values)
 
     def _sort_out(self, batches: dict[Any, list[tuple[list[Any], int]]]) -> None:
-        """Add the places of the tensors that were not read yet to those that are read in one go."""
+        """Read what needs no waiting for; add the places of other tensors to those that are read in one go."""
         if self._new_are_floats:
             return
         values = self._new_values
         for index, value in enumerate(values):
             if value.__class__ is not float:
-                key = value.dtype if value.is_cpu else (value.device, value.dtype)
-                batches.setdefault(key, []).append((values, index))
+                if value.__class__ is torch.Tensor and value.is_cpu:
+                    values[index] = float(value)
+                else:
+                    batches.setdefault((value.device, value.dtype), []).append((values, index))
 
     def _absorb(self) -> None:
         """Take in what was recorded, all of which is floats now, and begin an epoch where one began."""

@@ -66,6 +66,19 @@ def test_a_key_seeds_as_the_generators_own_seed_does():
     assert torch.equal(drawn[2], torch.rand(2))
 
 
+def test_numpys_generator_may_be_another_one():
+    own = np.random.get_bit_generator()
+    np.random.set_bit_generator(np.random.PCG64())
+    try:
+        drawn = []
+        for _ in range(2):
+            key_generators(key(3, 0, 0, 7, "data"))
+            drawn.append(np.random.rand())
+        assert drawn[0] == drawn[1]
+    finally:
+        np.random.set_bit_generator(own)
+
+
 def test_what_is_drawn_between_steps_changes_nothing():
     torch.manual_seed(5)
     plain = Streams(1)

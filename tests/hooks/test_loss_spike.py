@@ -134,6 +134,19 @@ def test_the_run_goes_back_and_leaves_the_batches_out(tmp_path: Path, leave_out:
     assert [(row["iter"], row["action"]) for row in rows(guarded)] == [(BAD, "rollback")]
 
 
+def test_what_was_recorded_before_it_went_back_is_logged(tmp_path: Path) -> None:
+    # After the first line all wait for a checkpoint, and the look at iteration 20 comes before that.
+    logger = {"type": "LoggerHook", "interval": 1, "min_line_seconds": 1000}
+    runner = run(tmp_path, spike("rollback", leave_out=1), default_hooks={**every(5), "logger": logger})
+    lines = (Path(runner.log_dir) / "vis_data" / "scalars.json").read_text("utf-8").splitlines()
+    logged = [json.loads(line) for line in lines]
+    assert [each["iter"] for each in logged] == [*range(1, 20), *range(16, BATCHES + 1)]
+    first, second = [each["size"] for each in logged if each["iter"] == BAD + 1]
+    assert first == second
+    first, second = [each["loss"] for each in logged if each["iter"] == BAD + 1]
+    assert first != second  # the bad batch was learnt from only once
+
+
 def test_it_differs_from_the_run_that_learns_from_it(tmp_path: Path) -> None:
     guarded, spoiled = run(tmp_path / "guarded", spike("rollback")), run(tmp_path / "spoiled")
     assert not torch.equal(guarded.model.norm.running_var, spoiled.model.norm.running_var)

@@ -4,9 +4,20 @@ import io
 from types import SimpleNamespace
 
 import pytest
+import torch
 
 from runner.logging import Console, LogProcessor, MessageHub, MMLogger
 from runner.visualization import LocalVisBackend, Visualizer
+
+
+class OfDevice(torch.Tensor):
+    """Is not read by itself, since only plain tensors on the CPU are."""
+
+
+@pytest.fixture
+def of_device():
+    """Makes of a tensor one that stands for a device's, on any machine."""
+    return lambda tensor: tensor.as_subclass(OfDevice)
 
 
 @pytest.fixture

@@ -64,13 +64,13 @@ def test_scalars_of_another_form_are_left_out():
     assert (hub.log_scalars, hub.get_info("iter")) == ({}, 4)
 
 
-def test_everything_is_read_in_one_go(monkeypatch):
+def test_everything_is_read_in_one_go(monkeypatch, of_device):
     hub, stacked = MessageHub(), []
     stack = torch.stack
     monkeypatch.setattr(torch, "stack", lambda tensors: stacked.append(len(tensors)) or stack(tensors))
     for step in range(5):
-        hub.update_scalar("train/a", torch.tensor(float(step)))
-        hub.update_scalar("train/b", torch.tensor(float(step)))
+        hub.update_scalar("train/a", of_device(torch.tensor(float(step))))
+        hub.update_scalar("train/b", of_device(torch.tensor(float(step))))
     hub.settle()
     assert stacked == [10]
     assert hub.get_scalar("train/b").mean() == 2

@@ -1,9 +1,10 @@
 """What the Runner adds to a training step, against the bare PyTorch loop, in one process and one run.
 
-    python benchmarks/step_overhead.py [--repetitions 10] [--steps 4000]
+    python benchmarks/step_overhead.py [--repetitions 10] [--steps 4000] [--workers 0 2] [--control]
 
 A 64-128-10 perceptron, batch 64, SGD, one thread, all default hooks on. The two loops take turns of 100 steps;
-what counts is the ratio of their times over a whole run. Further runs, with clocks around the parts, show where the time goes.
+what counts is the ratio of their times over a whole run. `--control` puts a second bare loop in the Runner's place, which
+shows how far off a ratio may be: a good deal with workers, where more processes run than a small machine has cores. Further runs, with clocks around the parts, show where the time goes.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import os
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -93,8 +94,8 @@ def loader(steps: int, workers: int) -> DataLoader[Any]:
     return DataLoader(TensorDataset(inputs, labels), batch_size=BATCH, shuffle=True, num_workers=workers)
 
 
-def bare(data: DataLoader[Any]) -> Iterator[None]:
-    """The loop that a person would write; yields before the first step, and after every `BLOCK`."""
+def bare(data: DataLoader[Any], turn: int = BLOCK) -> Iterator[None]:
+    """The loop that a person would write; yields before the first step, and after every `turn`."""
     torch.manual_seed(0)
     model = Perceptron().layers
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
@@ -105,7 +106,7 @@ def bare(data: DataLoader[Any]) -> Iterator[None]:
         loss.backward()
         optimizer.step()
         optimizer.zero_grad()
-        if number % BLOCK == 0:
+        if number % turn == 0:
             yield
 
 
@@ -148,12 +149,25 @@ def framework(steps: int, workers: int, hook: Hook) -> None:
         runner.close()
 
 
-def compare(name: str, steps: int, repetitions: int, workers: int) -> None:
+def control(steps: int, workers: int, hook: Hook) -> None:
+    """The bare loop in the Runner's place."""
+    nobody: Any = None
+    turns = bare(loader(steps, workers), turn=1)
+    next(turns)
+    hook.before_train(nobody)
+    for batch_idx, _ in enumerate(turns):
+        hook.after_train_iter(nobody, batch_idx)
+    hook.after_train(nobody)
+
+
+def compare(
+    name: str, steps: int, repetitions: int, workers: int, measured: Callable[[int, int, Hook], None] = framework
+) -> None:
     """Print the ratio of the Runner's time to the bare loop's, with its spread."""
     ratios, ours, theirs = [], [], []
     for repetition in range(repetitions + 1):
         turns = Turns(bare(loader(steps, workers)))
-        framework(steps, workers, turns)
+        measured(steps, workers, turns)
         if repetition:  # the first is a warm-up
             ratios.append(sum(turns.ours) / sum(turns.bare))
             ours += turns.ours
@@ -163,7 +177,7 @@ def compare(name: str, steps: int, repetitions: int, workers: int) -> None:
     print(
         f"{name}: ratio {statistics.median(ratios):.3f} (runs {ratios[0]:.3f} to {ratios[-1]:.3f}, "
         f"median of {BLOCK} steps {blocks:.3f}), bare {1e6 * sum(theirs) / steps / repetitions:.0f} us a step, "
-        f"Runner {1e6 * sum(ours) / steps / repetitions:.0f} us, load of the machine {os.getloadavg()[0]:.1f}"
+        f"{'Runner' if measured is framework else 'the same'} {1e6 * sum(ours) / steps / repetitions:.0f} us, load of the machine {os.getloadavg()[0]:.1f}"
     )
 
 
@@ -183,10 +197,13 @@ def main() -> None:
     parser.add_argument("--repetitions", type=int, default=10)
     parser.add_argument("--steps", type=int, default=4000)
     parser.add_argument("--workers", type=int, nargs="*", default=[0, 2])
+    parser.add_argument("--control", action="store_true", help="compare the bare loop with itself too")
     options = parser.parse_args()
     torch.set_num_threads(1)
     for workers in options.workers:
         compare(f"{workers} workers", options.steps, options.repetitions, workers)
+        if options.control:
+            compare(f"{workers} workers, control", options.steps, options.repetitions, workers, control)
         show_parts(options.steps, max(1, options.repetitions // 3), workers)
 
 

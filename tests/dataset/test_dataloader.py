@@ -430,6 +430,15 @@ def test_a_worker_that_is_killed_while_its_batch_is_under_way_is_said_so(monkeyp
         next(iter(DataLoader(Noisy(), BATCH, num_workers=1)))
 
 
+def test_a_profiler_sees_each_batch_of_workers():
+    alone = flat(DataLoader(Noisy(), BATCH, num_workers=1, seed=3))
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
+        seen = flat(DataLoader(Noisy(), BATCH, num_workers=1, seed=3))
+    assert equal(seen, alone)
+    (record,) = (each for each in profile.key_averages() if each.key.startswith("enumerate(DataLoader)"))
+    assert record.count >= len(DataLoader(Noisy(), BATCH))
+
+
 def test_workers_end_when_the_batches_are_let_go():
     before = set(multiprocessing.active_children())
     batches = iter(DataLoader(Noisy(), BATCH, num_workers=1))

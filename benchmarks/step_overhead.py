@@ -34,7 +34,8 @@ BLOCK = 100
 """Steps of a turn."""
 
 
-LINE_SECONDS = 2 * inspect.signature(LoggerHook).parameters["min_line_seconds"].default
+LINE_SECONDS = inspect.signature(LoggerHook).parameters["min_line_seconds"].default
+"""From one line of the log to the next, by default."""
 
 
 class Perceptron(BaseModel):
@@ -130,7 +131,7 @@ def bare_with_clocks(steps: int, workers: int, clocks: Clocks) -> None:
         update(loss)
 
 
-def framework(steps: int, workers: int, hook: Hook) -> None:
+def framework(steps: int, workers: int, hook: Hook, line_seconds: float = LINE_SECONDS) -> None:
     """The same by the Runner."""
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
         runner = Runner(
@@ -139,14 +140,18 @@ def framework(steps: int, workers: int, hook: Hook) -> None:
             train_dataloader=loader(steps, workers),
             train_cfg={"by_epoch": True, "max_epochs": 1},
             optim_wrapper={"optimizer": {"type": "SGD", "lr": 0.01}},
-            # Half of the seconds are the bare loop's: twice as many from line to line are as many steps as by default.
-            default_hooks={"logger": {"type": "LoggerHook", "min_line_seconds": LINE_SECONDS}},
+            default_hooks={"logger": {"type": "LoggerHook", "min_line_seconds": line_seconds}},
             custom_hooks=[hook],
             randomness={"seed": 0},
             device="cpu",
         )
         runner.train()
         runner.close()
+
+
+def in_turns(steps: int, workers: int, hook: Hook) -> None:
+    """The Runner where half of the seconds are another loop's: as many steps from line to line as it has alone."""
+    framework(steps, workers, hook, 2 * LINE_SECONDS)
 
 
 def control(steps: int, workers: int, hook: Hook) -> None:
@@ -161,7 +166,7 @@ def control(steps: int, workers: int, hook: Hook) -> None:
 
 
 def compare(
-    name: str, steps: int, repetitions: int, workers: int, measured: Callable[[int, int, Hook], None] = framework
+    name: str, steps: int, repetitions: int, workers: int, measured: Callable[[int, int, Hook], None] = in_turns
 ) -> None:
     """Print the ratio of the Runner's time to the bare loop's, with its spread."""
     ratios, ours, theirs = [], [], []
@@ -177,7 +182,7 @@ def compare(
     print(
         f"{name}: ratio {statistics.median(ratios):.3f} (runs {ratios[0]:.3f} to {ratios[-1]:.3f}, "
         f"median of {BLOCK} steps {blocks:.3f}), bare {1e6 * sum(theirs) / steps / repetitions:.0f} us a step, "
-        f"{'Runner' if measured is framework else 'the same'} {1e6 * sum(ours) / steps / repetitions:.0f} us, load of the machine {os.getloadavg()[0]:.1f}"
+        f"{'Runner' if measured is in_turns else 'the same'} {1e6 * sum(ours) / steps / repetitions:.0f} us, load of the machine {os.getloadavg()[0]:.1f}"
     )
 
 

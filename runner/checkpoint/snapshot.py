@@ -400,8 +400,6 @@ def _count_anew(runner: Runner, iteration: int, *, validated: bool) -> None:
 
 
 def _restore_the_rest(runner: Runner, checkpoint: Mapping[str, Any], unfit: Collection[str]) -> None:
-    # A run that goes back forgets what it recorded after the checkpoint: this is the last moment to log it.
-    runner.visualizer.flush()
     runner.message_hub.load_state_dict(checkpoint["message_hub"])
     states = checkpoint["hooks"]
     for key, hook in _stateful(runner):

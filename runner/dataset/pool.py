@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import inspect
 import signal
+import threading
 import time
 import weakref
 from collections.abc import Callable, Generator, Iterator
@@ -57,7 +58,7 @@ class Pool:
             self._passes = _Passes()
             self._inner = self._loader(dataset, sampler=self._passes)
         self._passes.current = batches
-        return _unobserved(_iterate(self._inner))
+        return _iterate(self._inner)
 
     def arrivals(self, dataset: KeyedIterable, epoch: int, *, from_start: bool) -> Iterator[Arrival]:
         """Read a pass of an iterable data set."""
@@ -96,18 +97,18 @@ def _iterate(loader: DataLoader[Any]) -> Iterator[Any]:
         _workers.add(worker)
     if workers:
         iterator._try_get_data = _telling(iterator)  # noqa: SLF001 - all else raises what it has said already
-    batches: Iterator[Any] = iterator
-    return batches
+    return _unobserved(iterator)
 
 
 def _unobserved(iterator: Any) -> Iterator[Any]:
-    """What torch's iterator gives, without its record of each batch for a profiler, where none looks on.
+    """What torch's iterator gives, without its record of each batch where torch.profiler isn't at work.
 
-    The record takes 30 us where a step's data is in the caches.
+    Between two steps, whose data drives it out of the processor's caches, the record takes 30 us.
     """
     while True:
         try:
-            batch = next(iterator) if profiler._is_profiler_enabled else iterator._next_data()  # noqa: SLF001 - as below
+            # torch has no public name for either.
+            batch = next(iterator) if profiler._is_profiler_enabled else iterator._next_data()  # noqa: SLF001
         except StopIteration:
             return
         yield batch
@@ -142,7 +143,7 @@ def _telling(iterator: Any) -> Callable[..., Any]:
 def _end_workers() -> None:
     """End workers that are left when the process exits, since multiprocessing terminates them and waits."""
     left = [worker for worker in _workers if worker.is_alive()]
-    if left and hasattr(signal, "SIGCHLD"):
+    if left and hasattr(signal, "SIGCHLD") and threading.current_thread() is threading.main_thread():
         # torch's handler would raise an error of their end, wherever the exit has come to by then.
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     for worker in left:

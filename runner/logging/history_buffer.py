@@ -52,7 +52,7 @@ class HistoryBuffer:
     """The recent values of one scalar.
 
     An update costs the same however many there were, and waits for no device: tensors are kept as they are until a
-    statistic is asked for, then read all at once. The last `max_length` values are kept; statistics over an epoch or
+    statistic is asked for, then those of a device are read all at once. The last `max_length` values are kept; statistics over an epoch or
     over everything come from running sums.
 
     Args:
@@ -376,7 +376,7 @@ class HistoryBuffer:
 
 
 def settle(buffers: Iterable[HistoryBuffer]) -> None:
-    """Read what was recorded: the tensors of all buffers in one go per device and dtype, which waits for the device."""
+    """Read what was recorded: a device's tensors of one dtype, of all buffers, in one go, which waits for the device."""
     unread = [buffer for buffer in buffers if buffer._new_values]  # noqa: SLF001 - this function is a part of the class
     batches: dict[Any, list[tuple[list[Any], int]]] = {}
     for buffer in unread:

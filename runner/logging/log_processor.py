@@ -75,7 +75,7 @@ class LogProcessor:
         self.log_with_hierarchy = log_with_hierarchy
         self.mean_pattern = re.compile(mean_pattern)
         self._columns: dict[str, dict[str, _Column]] = {}
-        self._shown: dict[str, tuple[MessageHub, int, list[tuple[_Column, HistoryBuffer]]]] = {}
+        self._shown: dict[str, tuple[list[HistoryBuffer], list[tuple[_Column, HistoryBuffer]]]] = {}
         self._check_custom_cfg()
         windows = [each.get("window_size") for each in self.custom_cfg]
         self.longest_window = max([window_size, *(window for window in windows if isinstance(window, int))])
@@ -147,13 +147,14 @@ class LogProcessor:
         return partial(self._tag_of, runner, mode, shown, recorded, self._counters(runner, mode))
 
     def _shown_of(self, hub: MessageHub, mode: str) -> list[tuple[_Column, HistoryBuffer]]:
-        """The scalars that lines of a mode show, gone through anew where one has come."""
+        """The scalars that lines of a mode show, gone through anew where one has come or taken another's place."""
+        buffers = list(hub.log_scalars.values())
         known = self._shown.get(mode)
-        if known is None or known[0] is not hub or known[1] != len(hub.log_scalars):
+        if known is None or known[0] != buffers:
             columns = self._columns.setdefault(mode, {})
             pairs = [(columns.get(key) or self._column(key, mode), each) for key, each in hub.log_scalars.items()]
-            known = self._shown[mode] = (hub, len(pairs), [pair for pair in pairs if pair[0].shown])
-        return known[2]
+            known = self._shown[mode] = (buffers, [pair for pair in pairs if pair[0].shown])
+        return known[1]
 
     def _tag_of(
         self,

@@ -187,10 +187,8 @@ class MessageHub(Current):
         state = state_dict.state_dict() if isinstance(state_dict, MessageHub) else state_dict
         for key, each in state.get("log_scalars", {}).items():
             if isinstance(each, Mapping) and "values" in each:
-                # Whoever holds a scalar's buffer, as a log processor does, goes on with the same one.
-                if key not in self._log_scalars:
-                    self._log_scalars[key] = HistoryBuffer(max_length=self._max_length)
-                self._log_scalars[key].load_state_dict(each)
+                buffer = self._log_scalars[key] = HistoryBuffer(max_length=self._max_length)
+                buffer.load_state_dict(each)
                 self._resumed_keys[key] = True
         for key, each in state.get("runtime_info", {}).items():
             self._runtime_info[key] = copy.deepcopy(each)

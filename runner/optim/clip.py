@@ -92,6 +92,7 @@ def _clip_value(parameters: list[torch.Tensor], clip_value: float, foreach: bool
         return
     for each in parameters:
         if each.grad is not None:
+            each.grad = _summed(each.grad)
             local(each.grad).clamp_(-clip_value, clip_value)
 
 
@@ -133,7 +134,7 @@ def norm_of_all(gradients: list[torch.Tensor], norm_type: float = 2.0, *, foreac
         foreach: Work on all gradients at once; null decides by the device.
     """
     groups: dict[Any, list[torch.Tensor]] = {}
-    for gradient in gradients:
+    for gradient in map(_summed, gradients) if math.isinf(norm_type) else gradients:
         spread: Any = gradient
         groups.setdefault((spread.device_mesh, spread.placements) if is_dtensor(gradient) else None, []).append(
             gradient
@@ -150,12 +151,27 @@ def norm_of_all(gradients: list[torch.Tensor], norm_type: float = 2.0, *, foreac
     return total
 
 
+def _summed(gradient: torch.Tensor) -> torch.Tensor:
+    """A gradient of which ranks hold addends, as tensor parallelism leaves them, with these added up; any other as it is."""
+    spread: Any = gradient
+    if not is_dtensor(gradient) or not any(each.is_partial() for each in spread.placements):
+        return gradient
+    from torch.distributed.tensor import Replicate  # where there is such a tensor it is imported already
+
+    summed: torch.Tensor = spread.redistribute(
+        placements=[Replicate() if each.is_partial() else each for each in spread.placements]
+    )
+    return summed
+
+
 def _largest(gradients: list[torch.Tensor], foreach: bool | None) -> torch.Tensor:
     """The largest absolute value, NaN if one is. torch's own fails where a gradient, or a rank's share of it, is empty."""
     shares = [share for share in map(local, gradients) if share.numel()]
     largest = get_total_norm(shares, math.inf, foreach=foreach) if shares else local(gradients[0]).new_zeros(())
     if not is_dtensor(gradients[0]):
         return largest
+    # Of one type on all ranks, whichever of the gradients this one has a share of.
+    largest = largest.to(functools.reduce(torch.promote_types, (each.dtype for each in gradients)))
     # Two numbers, since gloo's maximum of NaN and a number is the number.
     is_nan = largest.isnan()
     both = torch.stack([largest.masked_fill(is_nan, 0), is_nan.to(largest.dtype)])

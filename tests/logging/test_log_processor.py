@@ -33,6 +33,16 @@ def test_a_line_of_training(runner):
     assert tag == {"loss": 3.0, "time": 0.5, "data_time": 0.05, "acc": 0.5, "lr": 0.01, "epoch": 1, "iter": 3}
 
 
+def test_a_scalar_may_be_begun_anew(runner):
+    processor, hub = LogProcessor(), runner.message_hub
+    hub.update_scalar("train/loss", 1.0)
+    before = processor.get_tag_later(runner, 0, "train")
+    del hub.log_scalars["train/loss"]
+    hub.update_scalar("train/loss", 5.0)
+    after = processor.get_tag_later(runner, 1, "train")
+    assert (before()["loss"], after()["loss"]) == (1, 5)
+
+
 def test_a_line_of_training_by_iterations(runner):
     record(runner)
     runner.iter, runner.max_iters = 2, 100

@@ -4,7 +4,8 @@
 
 A 64-128-10 perceptron, batch 64, SGD, one thread, all default hooks on. The two loops take turns of 100 steps;
 what counts is the ratio of their times over a whole run. `--control` puts a second bare loop in the Runner's place, which
-shows how far off a ratio may be: a good deal with workers, where more processes run than a small machine has cores. Further runs, with clocks around the parts, show where the time goes.
+shows how far off a ratio may be: a good deal with workers, where more processes run than a small machine has cores.
+Further runs, with clocks around the parts, show where the time goes.
 """
 
 from __future__ import annotations
@@ -32,7 +33,6 @@ from runner.model import BaseModel
 BATCH = 64
 BLOCK = 100
 """Steps of a turn."""
-
 
 LINE_SECONDS = inspect.signature(LoggerHook).parameters["min_line_seconds"].default
 """From one line of the log to the next, by default."""
@@ -182,7 +182,8 @@ def compare(
     print(
         f"{name}: ratio {statistics.median(ratios):.3f} (runs {ratios[0]:.3f} to {ratios[-1]:.3f}, "
         f"median of {BLOCK} steps {blocks:.3f}), bare {1e6 * sum(theirs) / steps / repetitions:.0f} us a step, "
-        f"{'Runner' if measured is in_turns else 'the same'} {1e6 * sum(ours) / steps / repetitions:.0f} us, load of the machine {os.getloadavg()[0]:.1f}"
+        f"{'Runner' if measured is in_turns else 'the same'} {1e6 * sum(ours) / steps / repetitions:.0f} us, "
+        f"load of the machine {os.getloadavg()[0]:.1f}"
     )
 
 

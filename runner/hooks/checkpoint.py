@@ -194,15 +194,13 @@ class CheckpointHook(Hook):
         is_time = self._clock is not None and self._clock.strikes()
         if self.by_epoch and not is_time:
             return  # what nearly every step comes to
-        position = {"epoch": runner.epoch, "iter": runner.iter + 1}
-        if self.by_epoch:
-            self._save(runner, runner.iter + 1, position, is_timed=True)
-        elif (
+        if (
             is_time
             or self.every_n_train_iters(runner, self.interval, self.save_begin)
             or (self.save_last and (self.is_last_train_iter(runner) or _is_stopped(runner)))
         ):
-            self._save(runner, runner.iter + 1, position)
+            position = {"epoch": runner.epoch, "iter": runner.iter + 1}
+            self._save(runner, runner.iter + 1, position, is_timed=self.by_epoch)
 
     def after_train_epoch(self, runner: Runner) -> None:
         """Save, if it counts epochs and one is due."""

@@ -52,8 +52,8 @@ class HistoryBuffer:
     """The recent values of one scalar.
 
     An update costs the same however many there were, and waits for no device: tensors are kept as they are until a
-    statistic is asked for, then those of a device are read all at once. The last `max_length` values are kept; statistics over an epoch or
-    over everything come from running sums.
+    statistic is asked for, then those of a device are read all at once. The last `max_length` values are kept; statistics
+    over an epoch or over everything come from running sums.
 
     Args:
         log_history: Values to begin with.

@@ -17,7 +17,6 @@ from runner.logging.memory import peak_memory
 
 if TYPE_CHECKING:
     from runner.logging.history_buffer import HistoryBuffer
-    from runner.logging.message_hub import MessageHub
     from runner.runner import Runner
 
 __all__ = ["CustomLog", "LogProcessor"]
@@ -75,7 +74,6 @@ class LogProcessor:
         self.log_with_hierarchy = log_with_hierarchy
         self.mean_pattern = re.compile(mean_pattern)
         self._columns: dict[str, dict[str, _Column]] = {}
-        self._shown: dict[str, tuple[list[HistoryBuffer], list[tuple[_Column, HistoryBuffer]]]] = {}
         self._check_custom_cfg()
         windows = [each.get("window_size") for each in self.custom_cfg]
         self.longest_window = max([window_size, *(window for window in windows if isinstance(window, int))])
@@ -142,32 +140,20 @@ class LogProcessor:
             # Statistics of any kind look at what is there now.
             tag = self._read_iter(runner, batch_idx, mode)[1]
             return lambda: tag
-        shown = self._shown_of(runner.message_hub, mode)
-        recorded = [buffer.recorded for _, buffer in shown]
-        return partial(self._tag_of, runner, mode, shown, recorded, self._counters(runner, mode))
-
-    def _shown_of(self, hub: MessageHub, mode: str) -> list[tuple[_Column, HistoryBuffer]]:
-        """The scalars that lines of a mode show, gone through anew where one has come or taken another's place."""
-        buffers = list(hub.log_scalars.values())
-        known = self._shown.get(mode)
-        if known is None or known[0] != buffers:
-            columns = self._columns.setdefault(mode, {})
-            pairs = [(columns.get(key) or self._column(key, mode), each) for key, each in hub.log_scalars.items()]
-            known = self._shown[mode] = (buffers, [pair for pair in pairs if pair[0].shown])
-        return known[1]
+        columns, marks = self._columns.setdefault(mode, {}), []
+        for key, buffer in runner.message_hub.log_scalars.items():
+            column = columns.get(key) or self._column(key, mode)
+            if column.shown:
+                marks.append((column, buffer, buffer.recorded))
+        return partial(self._tag_of, runner, mode, marks, self._counters(runner, mode))
 
     def _tag_of(
-        self,
-        runner: Runner,
-        mode: str,
-        buffers: list[tuple[_Column, HistoryBuffer]],
-        numbers: list[int],
-        counters: dict[str, int],
+        self, runner: Runner, mode: str, marks: list[tuple[_Column, HistoryBuffer, int]], counters: dict[str, int]
     ) -> dict[str, Any]:
         """The scalars of a moment in the past: how many values there were of each, and the counters."""
         runner.message_hub.settle()
         shown: dict[str, Any] = {}
-        for (column, buffer), recorded in zip(buffers, numbers, strict=True):
+        for column, buffer, recorded in marks:
             if buffer.keeps(recorded):
                 past = buffer.past_mean(self.window_size, recorded) if column.averaged else buffer.past_value(recorded)
                 shown[column.name] = past
